@@ -1,0 +1,53 @@
+"""Run folders: which one a run goes to, and what makes it the same run."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from medkit.errors import ConfigError
+
+
+def run_folder(home: Path, identity: str, on_input: bool) -> Path:
+    """Return the folder of the latest run where it has the same identity, else a new one."""
+    latest = home / "latest"
+    if not on_input and (latest / "run.json").is_file():
+        stored = json.loads((latest / "run.json").read_text(encoding="utf-8"))
+        if stored.get("identity") == identity:
+            return latest
+    stem = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    names = (stem + ("" if n == 0 else f"_{n}") + ("_input" if on_input else "") for n in range(1000))
+    return next(home / name for name in names if not (home / name).exists())
+
+
+def require_same_run(folder: Path, identity: str) -> None:
+    """Refuse a folder in which another configuration, or other data, was run: its products would be mixed up."""
+    file = folder / "run.json"
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("identity") != identity:
+        raise ConfigError(f"{folder} holds a run of another configuration or other data: choose another --output_dir")
+
+
+def earlier_runs(home: Path) -> list[Path]:
+    """Return a bundle's run folders, the newest first."""
+    return sorted((p for p in home.glob("*") if p.is_dir() and not p.is_symlink()), reverse=True)
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def fingerprint(dataset_dir: Any) -> str | None:
+    """Return a hash over names, sizes and times of a data set's files: cheap, and enough to see a change."""
+    if not isinstance(dataset_dir, str) or not Path(dataset_dir).is_dir():
+        return None
+    facts = []
+    for folder, _, names in os.walk(dataset_dir):
+        for name in names:
+            status = os.lstat(os.path.join(folder, name))  # noqa: PTH118 - Path is three times slower here
+            facts.append((os.path.relpath(folder, dataset_dir), name, status.st_size, status.st_mtime_ns))
+    return digest(sorted(facts))

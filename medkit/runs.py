@@ -1,0 +1,327 @@
+"""Run a bundle's stages through MONAI, each once: run folders, receipts, and what can be continued."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import importlib.metadata
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medkit import configuration, trust
+from medkit import overrides as override
+from medkit.bundle import Bundle, Stage
+from medkit.errors import ConfigError, DataError, MedkitError, TrainingError, root_cause
+from medkit.files import WRITES_BELOW, sha256, whole, write_json
+from medkit.folders import digest, earlier_runs, fingerprint, require_same_run, run_folder
+
+_PLACES = ("bundle_root", "output_dir", "model_dir", "quiet")  # where, not what: no part of a stage's identity
+
+
+@dataclass(slots=True)
+class Request:
+    """What the user asked for; see ``medkit run --help``."""
+
+    bundle: Bundle
+    overrides: dict[str, Any] = field(default_factory=dict)
+    flags: dict[str, Any] = field(default_factory=dict)
+    input_dir: Path | None = None
+    runs_dir: Path = Path("runs")
+    output_dir: Path | None = None
+    model_dir: Path | None = None
+    stages: tuple[str, ...] = ()
+    from_stage: str | None = None
+    force: bool = False
+    trusted: bool = False
+    processes: int = 1
+
+    @property
+    def home(self) -> Path:
+        """The folder of the bundle's runs."""
+        return self.runs_dir.resolve() / self.bundle.name
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """What overrides a configuration: flags, the user's overrides with paths made absolute, and --input's."""
+        on_input = {**self.bundle.on_input, "dataset_dir": str(self.input_dir.resolve())} if self.input_dir else {}
+        paths = {
+            key: str(Path(value).resolve())
+            for key, value in self.overrides.items()
+            if isinstance(value, str) and (os.sep in value or key == "dataset_dir") and Path(value).exists()
+        }
+        return {**self.flags, **self.overrides, **paths, **on_input}
+
+
+@dataclass(slots=True)
+class Run:
+    """A request with its folders and configurations settled, ready to execute stage by stage."""
+
+    request: Request
+    stages: list[Stage]
+    output_dir: Path
+    model_dir: Path
+    configs: dict[str, dict[str, Any]]
+    identity: str
+
+    @classmethod
+    def plan(cls, request: Request) -> Run:
+        """Decide stages and folders and check everything that can be checked before anything runs.
+
+        Raises:
+            ConfigError: an override that applies nowhere, no such stage, no model for ``--input``.
+            TrustError: the configuration would execute something undeclared.
+            PluginError: a part is not installed.
+        """
+        bundle = request.bundle
+        chosen = _chosen_stages(request)
+        load = functools.partial(configuration.load_config, bundle_root=bundle.root, outside=request.trusted)
+        merged = {s.name: load(bundle.config_files(s)) for s in bundle.stages}
+        override.require_places(request.overrides, merged, {"input", "stage", "from", "force", "trust", "device"})
+        configs = {}
+        for stage in bundle.stages:
+            applied = override.applicable(request.settled, merged[stage.name])
+            configs[stage.name] = load(bundle.config_files(stage), applied)
+        if not request.trusted:
+            trust.require_trust(trust.audit_bundle(bundle.root, configs.values()))
+        override.require_options(request.overrides, merged)
+        data = fingerprint(configs[bundle.stages[0].name].get("dataset_dir"))
+        identity = digest([data, *map(_identity, configs.values())])
+        output_dir = (request.output_dir or run_folder(request.home, identity, request.input_dir is not None)).resolve()
+        require_same_run(output_dir, identity)
+        return cls(request, chosen, output_dir, _model_folder(request, chosen, output_dir), configs, identity)
+
+    def command_overrides(self, stage: Stage) -> dict[str, Any]:
+        """Return everything that MONAI is given beside the config files of a stage."""
+        places = {"bundle_root": str(self.request.bundle.root), "output_dir": str(self.output_dir)}
+        if self.model_dir != self.output_dir:
+            places["model_dir"] = str(self.model_dir)
+        return {**override.applicable(self.request.settled, self.configs[stage.name]), **places}
+
+    def command(self, stage: Stage) -> list[str]:
+        """Return the plain MONAI command that does what `execute` does."""
+        processes = self.request.processes if stage.distributed else 1
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        words = ["python", *(torchrun if processes > 1 else []), "-m", "monai.bundle", "run"]
+        if stage.run_id != "run":
+            words += ["--run_id", stage.run_id]
+        words += ["--config_file", repr(self.request.bundle.config_files(stage))]
+        for key, value in self.command_overrides(stage).items():
+            words += [f"--{key}", value if isinstance(value, str) else repr(value)]
+        return words
+
+    def dry_run(self) -> Iterable[str]:
+        """Yield one shell line a stage."""
+        return (shlex.join(self.command(stage)) for stage in self.stages)
+
+    def execute(self, announce: Callable[[str], None]) -> None:
+        """Run every stage that is not done yet; ``announce`` receives a line before and after each.
+
+        Raises:
+            DataError: a stage lacks what it needs, or did not make what it should.
+        """
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        self._write_run_file()
+        if self.request.input_dir is None:
+            self._point_latest()
+        self._inherit()
+        ran = False  # what follows a stage that ran is run too: it may read what the stage wrote
+        for number, stage in enumerate(self.stages, 1):
+            label = f"[{number}/{len(self.stages)}] {stage.title}"
+            if not (ran or self.request.force) and self._is_done(stage):
+                announce(f"{label}: done before")
+                continue
+            announce(label)
+            for name in stage.needs:
+                if not (self.model_dir / name).is_file():
+                    raise DataError(f'stage "{stage.name}" needs {self.model_dir / name}: run the stages before it')
+            began = time.monotonic()
+            ran = True
+            self._receipt_file(stage).unlink(missing_ok=True)
+            write_json(self.output_dir / "configs" / f"{stage.name}.json", self.configs[stage.name])
+            with self._confined():
+                self._execute_stage(stage)
+            for name in stage.makes:
+                if not (self.output_dir / name).is_file():
+                    raise DataError(f'stage "{stage.name}" ended without writing {self.output_dir / name}')
+            write_json(self._receipt_file(stage), self._receipt(stage, self.output_dir, self.model_dir))
+            announce(f"{label}: {time.monotonic() - began:.0f} s")
+        if self.request.input_dir is not None:
+            self._point_latest()
+
+    def _inherit(self) -> None:
+        """Take over stages that the chosen ones need from the newest run that made them alike.
+
+        Alike means the same configuration and data; a model that learned from another split is not taken.
+        """
+        if self.request.input_dir is not None or self.request.model_dir is not None:
+            return
+        missing = {name for name in _needed_from_outside(self.stages) if not (self.output_dir / name).is_file()}
+        for stage in [s for s in self.request.bundle.stages if missing & set(s.makes)]:
+            for run in earlier_runs(self.request.home):
+                if self._is_done(stage, run):
+                    for name in (*stage.makes, f"receipts/{stage.name}.json"):
+                        with whole(self.output_dir / name) as temporary:
+                            shutil.copyfile(run / name, temporary)
+                    break
+
+    @contextmanager
+    def _confined(self) -> Iterator[None]:
+        """Let a bundle that nobody vouched for write in its run folder only."""
+        if not self.request.trusted:
+            os.environ[WRITES_BELOW] = str(self.output_dir)
+        try:
+            yield
+        finally:
+            os.environ.pop(WRITES_BELOW, None)
+
+    def _execute_stage(self, stage: Stage) -> None:
+        if stage.distributed and self.request.processes > 1:
+            done = subprocess.run([sys.executable, *self.command(stage)[1:]], check=False)
+            if done.returncode:
+                raise TrainingError(
+                    f'stage "{stage.name}" failed in one of {self.request.processes} processes: its message is above'
+                )
+            return
+        import logging
+
+        from monai.bundle import ConfigWorkflow
+
+        logging.getLogger("monai.bundle.workflows").setLevel(logging.WARNING)  # it announces each logging.conf
+        files = self.request.bundle.config_files(stage)
+        workflow = ConfigWorkflow(config_file=files, run_id=stage.run_id, **self.command_overrides(stage))
+        try:
+            workflow.initialize()
+            workflow.run()
+        except RuntimeError as error:
+            mendable = _construction_error(stage, error)
+            if mendable is None:
+                raise
+            raise mendable from error
+        finally:
+            workflow.finalize()
+
+    def _receipt_file(self, stage: Stage) -> Path:
+        return self.output_dir / "receipts" / f"{stage.name}.json"
+
+    def _receipt(self, stage: Stage, output_dir: Path, model_dir: Path) -> dict[str, Any]:
+        """Return what must still be true for the stage to count as done."""
+        config = self.configs[stage.name]
+        return {
+            "config": digest(_identity(config)),
+            "data": fingerprint(config.get("dataset_dir")),
+            "needs": {name: sha256(model_dir / name) for name in stage.needs},
+            "makes": {name: sha256(output_dir / name) for name in stage.makes},
+        }
+
+    def _is_done(self, stage: Stage, run: Path | None = None) -> bool:
+        """Return whether this run, or another one's folder, holds the stage as this run would make it."""
+        folder = run or self.output_dir
+        try:
+            stored = json.loads((folder / "receipts" / f"{stage.name}.json").read_text(encoding="utf-8"))
+            return bool(stored == self._receipt(stage, folder, run or self.model_dir))
+        except (OSError, ValueError):
+            return False
+
+    def _write_run_file(self) -> None:
+        file = self.output_dir / "run.json"
+        if file.is_file():
+            return
+        bundle = self.request.bundle
+        versions = {d: importlib.metadata.version(d) for d in ("medkit", "monai", "torch", "pytorch-ignite", "numpy")}
+        first = self.configs[self.stages[0].name]
+        write_json(
+            file,
+            {
+                "bundle": bundle.name,
+                "title": bundle.metadata.get("name", bundle.name),
+                "bundle_version": bundle.metadata.get("version"),
+                "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+                "identity": self.identity,
+                "seed": first.get("seed"),
+                "overrides": {k: str(v) for k, v in self.request.overrides.items()},
+                "input": str(self.request.input_dir) if self.request.input_dir else None,
+                "model_dir": str(self.model_dir),
+                "data": fingerprint(first.get("dataset_dir")),
+                "versions": versions,
+                "python": sys.version.split()[0],
+            },
+        )
+
+    def _point_latest(self) -> None:
+        """Make ``latest`` (``latest_input`` for ``--input``) point at this run."""
+        if self.request.output_dir is not None:
+            return
+        link = self.output_dir.parent / ("latest_input" if self.request.input_dir else "latest")
+        temporary = link.with_name(f".{link.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(self.output_dir.name)
+        temporary.replace(link)
+
+
+def _construction_error(stage: Stage, error: BaseException) -> ConfigError | None:
+    """Return a one-line error if MONAI failed to build a part: its options are then wrong, whatever it raised."""
+    cause = root_cause(error)
+    link: BaseException | None = error
+    built = None
+    while link is not None and not isinstance(cause, MedkitError):
+        match = re.match(r"Failed to instantiate component '([^']*)' with keywords: (.*)", str(link))
+        built = match or built
+        link = link.__cause__
+    if built is None:
+        return None
+    reason = " ".join(f"{type(cause).__name__}: {cause}".split())[:300]
+    return ConfigError(f'stage "{stage.name}": {built[1]} cannot be built from {built[2]}: {reason}')
+
+
+def _chosen_stages(request: Request) -> list[Stage]:
+    bundle = request.bundle
+    stages = [s for s in bundle.stages if s.on_input] if request.input_dir else list(bundle.stages)
+    if not stages:
+        raise ConfigError(f"bundle {bundle.name} has no stage for --input")
+    if request.from_stage is not None:
+        first = bundle.stage(request.from_stage)
+        stages = stages[stages.index(first) :] if first in stages else []
+    if request.stages:
+        wanted = {bundle.stage(name).name for name in request.stages}
+        stages = [s for s in stages if s.name in wanted]
+    if not stages:
+        raise ConfigError("no stage is left to run: what --stage, --from and --input choose has no stage in common")
+    return stages
+
+
+def _model_folder(request: Request, stages: list[Stage], output_dir: Path) -> Path:
+    """Return where models are read: as asked; for --input the newest run that has one, or the bundle; else this run."""
+    if request.model_dir is not None:
+        if not request.model_dir.is_dir():
+            raise ConfigError(f"--model_dir {request.model_dir} is not a folder: give a run's folder")
+        return request.model_dir.resolve()
+    if request.input_dir is None:
+        return output_dir
+    needs = _needed_from_outside(stages)
+    for folder in (*earlier_runs(request.home), request.bundle.root):
+        if all((folder / name).is_file() for name in needs):
+            return folder
+    raise ConfigError(
+        f"no trained model: looked for {', '.join(needs)} in {request.home} and "
+        f"{request.bundle.root}. Run medkit run {request.bundle.root.name} first, or give --model_dir"
+    )
+
+
+def _needed_from_outside(stages: list[Stage]) -> list[str]:
+    made = {name for stage in stages for name in stage.makes}
+    return [name for name in dict.fromkeys(n for stage in stages for n in stage.needs) if name not in made]
+
+
+def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in config.items() if k not in _PLACES}

@@ -1,0 +1,1 @@
+"""Sampling with equal class frequency, as a medkit plugin."""

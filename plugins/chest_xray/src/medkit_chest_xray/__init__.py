@@ -1,0 +1,1 @@
+"""Chest X-ray data sets, as a medkit plugin."""

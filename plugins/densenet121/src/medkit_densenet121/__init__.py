@@ -1,0 +1,1 @@
+"""DenseNet121 with public checkpoints, as a medkit plugin."""

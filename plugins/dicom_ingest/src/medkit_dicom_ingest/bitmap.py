@@ -1,0 +1,111 @@
+"""PNG, JPEG, TIFF and BMP to grey."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import imagecodecs
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from medkit.errors import DataError
+from medkit_dicom_ingest.colour import to_grey
+from medkit_dicom_ingest.elements import quiet
+from medkit_dicom_ingest.facts import Source
+from medkit_dicom_ingest.header import MAX_PIXELS
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+NOT_IMAGES = (
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"{\\rtf", "an RTF document"),
+)
+WHITE_IS_ZERO = 0
+ORIENTATION, PHOTOMETRIC, BITS = 274, 262, 258
+
+
+def read_bitmap(data: bytes) -> tuple[np.ndarray, Source]:
+    """Return displayed grey (H,W) float32 in 0…1 and the facts; alpha is dropped, colour becomes luminance.
+
+    Full scale is what the file's bits can hold: 255, or 65,535 for 16 bits. Pages after the first are not read, an Exif
+    orientation is not applied: both are warnings.
+
+    Raises:
+        DataError: not such an image, truncated, corrupt, or with pixels whose white is not defined.
+    """
+    try:
+        with quiet():
+            image = Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise DataError(f"neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like {_kind(data)}") from None
+    except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error, DecompressionBombError, …
+        raise DataError(f"the image header cannot be read ({type(error).__name__}): truncated or corrupt") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError(f"{image.height} rows × {image.width} columns are more than {MAX_PIXELS} pixels")
+    warnings: list[str] = []
+    try:
+        pixels, colour, bits = _pixels(image, data, warnings)
+        frames = int(getattr(image, "n_frames", 1))
+        turned = image.getexif().get(ORIENTATION, 1)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{image.format} is truncated or corrupt ({type(error).__name__})") from error
+    if frames > 1:
+        warnings.append(f"{frames} pages: the first is shown")
+    if turned not in (0, 1):
+        warnings.append(f"Exif orientation {turned} is not applied: viewers may show the image turned")
+    source = Source(
+        rows=image.height,
+        columns=image.width,
+        format="JPEG" if image.format == "MPO" else str(image.format),
+        frames=frames,
+        photometric=image.mode,
+        bits_stored=bits,
+        colour=colour,
+        synthetic=_says_synthetic(image),
+        warnings=warnings,
+    )
+    return pixels, source
+
+
+def _pixels(image: Image.Image, data: bytes, warnings: list[str]) -> tuple[np.ndarray, bool, int]:
+    """Return grey (H,W) float32 in 0…1, whether there is colour, and bits a sample."""
+    image.load()
+    if image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6):  # Pillow would round these to 8 bits
+        deep = imagecodecs.png_decode(data)
+        return (*(to_grey(deep[..., :3], 65535) if deep.shape[2] >= 3 else (_scaled(deep[..., 0], 16), False)), 16)
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.uint16)
+        bits = int(np.max(image.tag_v2.get(BITS, 16))) if image.format == "TIFF" else 16
+        grey = _scaled(values, bits)
+        if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            grey = 1 - grey  # Pillow inverts such files of 8 bits and less by itself
+        if 0 < values.max() < 1 << (bits - 2):
+            warnings.append(f"the brightest pixel is {values.max()} of {(1 << bits) - 1}: the image is dark")
+        return grey, False, bits
+    if image.mode in ("I", "F"):
+        raise DataError(f"{image.format} with 32-bit samples has no defined white: save it with 8 or 16 bits")
+    if image.mode in ("1", "L", "LA", "La"):
+        return _scaled(np.asarray(image.convert("L") if image.mode != "LA" else image.getchannel(0)), 8), False, 8
+    rgb = image if image.mode in ("RGB", "RGBA", "RGBX") else image.convert("RGB")
+    return (*to_grey(np.asarray(rgb)[..., :3], 255), 8)
+
+
+def _scaled(values: np.ndarray, bits: int) -> np.ndarray:
+    return (values / np.float32((1 << bits) - 1)).astype(np.float32)
+
+
+def _says_synthetic(image: Image.Image) -> bool:
+    texts = [image.info.get(key, "") for key in ("Comment", "Description", "comment")]
+    texts = [text.decode("latin-1") if isinstance(text, bytes) else str(text) for text in texts]
+    return any(text.startswith("SYNTHETIC") for text in texts)
+
+
+def _kind(data: bytes) -> str:
+    for start, kind in NOT_IMAGES:
+        if data.startswith(start):
+            return kind
+    printable = sum(32 <= byte < 127 or byte in b"\t\n\r" for byte in data[:512])
+    return "text" if printable > 0.9 * len(data[:512]) else "something else"

@@ -1,0 +1,36 @@
+"""Colour to grey, and whether there is any colour."""
+
+from __future__ import annotations
+
+import numpy as np
+
+COLOURED = 0.2
+"""Spread between channels, of full scale, from which a pixel is coloured. JPEG's chroma noise stays below 0.06, a
+scanned X-ray with a tint below 0.14."""
+COLOURED_SHARE = 0.01
+"""Share of coloured pixels from which an image is a colour image; a small mark leaves it grey."""
+
+
+def to_grey(rgb: np.ndarray, white: float) -> tuple[np.ndarray, bool]:
+    """Return luminance (H,W) float32 in 0…1 (ITU-R BT.601) and whether the channels really differ.
+
+    Args:
+        rgb: (H,W,3) numbers in 0…white.
+        white: the value of full scale.
+    """
+    red, green, blue = (np.ascontiguousarray(rgb[..., channel]) for channel in range(3))
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return (red / white).astype(np.float32), False
+    highest = np.maximum(np.maximum(red, green), blue)
+    lowest = np.minimum(np.minimum(red, green), blue)
+    colour = bool(np.mean(highest - lowest > COLOURED * white) > COLOURED_SHARE)
+    grey = (0.299 * red + 0.587 * green + 0.114 * blue) / white
+    return grey.astype(np.float32), colour
+
+
+def ybr_to_rgb(ybr: np.ndarray, white: float) -> np.ndarray:
+    """Return RGB (H,W,3) float64 in 0…white from YBR_FULL (PS3.3 C.7.6.3.1.2; ITU-R BT.601, full range)."""
+    half = (white + 1) / 2
+    luma, blue, red = ybr[..., 0].astype(np.float64), ybr[..., 1] - half, ybr[..., 2] - half
+    rgb = np.stack([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], axis=-1)
+    return np.clip(rgb, 0, white)

@@ -1,0 +1,48 @@
+"""PALETTE COLOR: stored values to RGB through three tables (PS3.3 C.7.6.3.1.5, C.7.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.pixels import apply_color_lut
+
+from medkit.errors import DataError
+from medkit_dicom_ingest.elements import name
+from medkit_dicom_ingest.header import Header
+from medkit_dicom_ingest.lut import read_table
+
+CHANNELS = ("Red", "Green", "Blue")
+
+
+def read_palette(dataset: Dataset, header: Header) -> Callable[[np.ndarray], tuple[np.ndarray, float]]:
+    """Return what makes RGB (H,W,3) and its full scale from stored values.
+
+    Raises:
+        DataError: a table is missing, short or wrong.
+    """
+    if any(f"Segmented{channel}PaletteColorLookupTableData" in dataset for channel in CHANNELS):
+        return _segmented(dataset)
+    tables = [
+        read_table(
+            dataset,
+            header.signed,
+            header.little_endian,
+            f"{channel}PaletteColorLookupTableDescriptor",
+            f"{channel}PaletteColorLookupTableData",
+        )
+        for channel in CHANNELS
+    ]
+    white = float(max(table.white for table in tables))
+    return lambda stored: (np.stack([table(stored) for table in tables], axis=-1), white)
+
+
+def _segmented(dataset: Dataset) -> Callable[[np.ndarray], tuple[np.ndarray, float]]:
+    """Return the same for run-length coded tables, which pydicom expands."""
+    first = np.zeros((1, 1), np.uint16)
+    try:
+        full_scale = float(np.iinfo(apply_color_lut(first, dataset).dtype).max)
+    except Exception as error:  # pydicom: AttributeError, ValueError, struct.error, … by what is wrong
+        raise DataError(f"{name('SegmentedRedPaletteColorLookupTableData')} cannot be expanded") from error
+    return lambda stored: (apply_color_lut(stored.astype(np.uint16), dataset), full_scale)

@@ -1,0 +1,1 @@
+"""Saliency maps from the input gradient, as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""Class activation maps of all classes in one pass, as a medkit plugin."""

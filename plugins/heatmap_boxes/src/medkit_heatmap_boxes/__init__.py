@@ -1,0 +1,1 @@
+"""Heat maps to bounding boxes in original pixels, as a medkit plugin."""

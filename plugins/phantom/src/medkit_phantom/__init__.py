@@ -1,0 +1,1 @@
+"""Phantom chest patients, as a medkit plugin."""

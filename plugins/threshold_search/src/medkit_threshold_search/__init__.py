@@ -1,0 +1,1 @@
+"""Calibrated probabilities and exact operating points, as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""Weighted multi-label cross entropy, as a medkit plugin."""

@@ -1,0 +1,213 @@
+"""Stages run once, in order, through MONAI; what changed runs again; what is wrong is one line."""
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medkit import overrides
+from medkit.bundle import Bundle
+from medkit.errors import ConfigError, DataError, TrustError, root_cause
+from medkit.runs import Request, Run
+
+COUNT = {
+    "bundle_root": ".",
+    "output_dir": "$@bundle_root + '/out'",
+    "model_dir": "@output_dir",
+    "dataset_dir": None,
+    "value": 1,
+    "writer": {"_target_": "medkit.files.write_json", "path": "$@output_dir + '/models/a.json'", "value": "@value"},
+    "run": ["@writer"],
+}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle of two stages that write small files; its target needs trust."""
+    configs = tmp_path / "bundles" / "counting" / "configs"
+    configs.mkdir(parents=True)
+    stages = [
+        {"name": "first", "title": "Write a", "config": ["first.yaml"], "makes": ["models/a.json"]},
+        {
+            "name": "second",
+            "title": "Write b",
+            "config": ["first.yaml", "second.yaml"],
+            "needs": ["models/a.json"],
+            "makes": ["b.json"],
+            "on_input": True,
+        },
+    ]
+    (configs / "medkit.yaml").write_text(yaml.safe_dump({"stages": stages, "on_input": {"value": 9}}))
+    (configs / "metadata.json").write_text(json.dumps({"version": "1.0", "name": "counting"}))
+    (configs / "first.yaml").write_text(yaml.safe_dump(COUNT))
+    (configs / "second.yaml").write_text(yaml.safe_dump({"writer#path": "$@output_dir + '/b.json'", "note": 1}))
+    return configs.parent
+
+
+def execute(bundle: Path, runs: Path, **options) -> tuple[Run, list[str]]:
+    options = {"trusted": True, "runs_dir": runs, **options}
+    run = Run.plan(Request(Bundle.read(bundle), **options))
+    lines: list[str] = []
+    run.execute(lines.append)
+    return run, lines
+
+
+def test_stages_run_in_order_and_once(bundle, tmp_path):
+    run, lines = execute(bundle, tmp_path / "runs")
+    assert [line.split(":")[0] for line in lines[::2]] == ["[1/2] Write a", "[2/2] Write b"]
+    assert json.loads((run.output_dir / "b.json").read_text()) == 1
+    assert (tmp_path / "runs" / "counting" / "latest").resolve() == run.output_dir
+    again, lines = execute(bundle, tmp_path / "runs")
+    assert again.output_dir.resolve() == run.output_dir
+    assert lines == ["[1/2] Write a: done before", "[2/2] Write b: done before"]
+
+
+def test_a_changed_configuration_starts_a_new_run(bundle, tmp_path):
+    run, _ = execute(bundle, tmp_path / "runs")
+    other, _ = execute(bundle, tmp_path / "runs", overrides={"value": 2})
+    assert other.output_dir != run.output_dir
+    assert json.loads((other.output_dir / "models" / "a.json").read_text()) == 2
+    assert json.loads((run.output_dir / "models" / "a.json").read_text()) == 1
+
+
+def test_a_missing_or_changed_product_runs_its_stage_and_what_needs_it(bundle, tmp_path):
+    run, _ = execute(bundle, tmp_path / "runs")
+    (run.output_dir / "b.json").write_text("7")
+    _, lines = execute(bundle, tmp_path / "runs")
+    assert lines[0] == "[1/2] Write a: done before"
+    assert json.loads((run.output_dir / "b.json").read_text()) == 1
+    _, lines = execute(bundle, tmp_path / "runs", force=True)
+    assert not any("done before" in line for line in lines)
+
+
+def test_a_stage_alone_continues_the_latest_run(bundle, tmp_path):
+    with pytest.raises(DataError, match=r'stage "second" needs .*a.json'):
+        execute(bundle, tmp_path / "runs", stages=("second",))
+    run, _ = execute(bundle, tmp_path / "other")
+    again, lines = execute(bundle, tmp_path / "other", stages=("second",), force=True)
+    assert again.output_dir.resolve() == run.output_dir
+    assert lines[0] == "[1/1] Write b"
+
+
+def test_a_stage_alone_takes_over_what_an_earlier_run_made_alike(bundle, tmp_path):
+    run, _ = execute(bundle, tmp_path / "runs")
+    other, lines = execute(bundle, tmp_path / "runs", stages=("second",), overrides={"note": 2})
+    assert other.output_dir != run.output_dir
+    assert lines[0] == "[1/1] Write b"
+    assert json.loads((other.output_dir / "models" / "a.json").read_text()) == 1
+
+
+def test_a_stage_alone_takes_nothing_over_that_was_made_otherwise(bundle, tmp_path):
+    execute(bundle, tmp_path / "runs")
+    with pytest.raises(DataError, match=r'stage "second" needs .*a.json: run the stages before it'):
+        execute(bundle, tmp_path / "runs", stages=("second",), overrides={"value": 2})
+
+
+def test_an_untrusted_bundle_writes_in_its_run_folder_only(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("medkit.trust.require_trust", lambda audit: None)
+    execute(bundle, tmp_path / "runs", trusted=False)
+    elsewhere = {"writer#path": str(tmp_path / "elsewhere.json")}
+    with pytest.raises(RuntimeError) as caught:  # MONAI's wrapper
+        execute(bundle, tmp_path / "runs", trusted=False, overrides=elsewhere)
+    assert isinstance(root_cause(caught.value), TrustError)
+    assert "outside its run folder" in str(root_cause(caught.value))
+    assert not (tmp_path / "elsewhere.json").exists()
+
+
+def test_changed_data_start_a_new_run(bundle, tmp_path):
+    (tmp_path / "data").mkdir()
+    options = {"overrides": {"dataset_dir": str(tmp_path / "data")}}
+    run, _ = execute(bundle, tmp_path / "runs", **options)
+    (tmp_path / "data" / "new.png").write_bytes(b"x")
+    other, _ = execute(bundle, tmp_path / "runs", **options)
+    assert other.output_dir != run.output_dir
+
+
+def test_a_folder_of_another_run_is_refused(bundle, tmp_path):
+    execute(bundle, tmp_path / "runs", output_dir=tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"out holds a run of another configuration or other data"):
+        execute(bundle, tmp_path / "runs", output_dir=tmp_path / "out", overrides={"value": 2})
+
+
+def test_input_uses_the_newest_run_that_has_a_model(bundle, tmp_path):
+    (tmp_path / "files").mkdir()
+    with pytest.raises(ConfigError, match=r"no trained model: looked for models/a.json"):
+        execute(bundle, tmp_path / "runs", input_dir=tmp_path / "files")
+    run, _ = execute(bundle, tmp_path / "runs")
+    for _ in range(2):
+        on_input, _ = execute(bundle, tmp_path / "runs", input_dir=tmp_path / "files")
+        assert on_input.model_dir == run.output_dir
+        assert json.loads((on_input.output_dir / "b.json").read_text()) == 9
+    assert (tmp_path / "runs" / "counting" / "latest").resolve() == run.output_dir
+    assert (tmp_path / "runs" / "counting" / "latest_input").resolve() == on_input.output_dir
+
+
+def test_the_dry_run_lines_give_the_same_files(bundle, tmp_path):
+    run = Run.plan(Request(Bundle.read(bundle), {"value": 5}, trusted=True, runs_dir=tmp_path / "runs"))
+    for line in run.dry_run():
+        assert line.startswith("python -m monai.bundle run --config_file ")
+        subprocess.run(shlex.split(line), cwd=tmp_path, check=True, capture_output=True)
+    assert json.loads((run.output_dir / "b.json").read_text()) == 5
+
+
+def test_untrusted_code_does_not_run(bundle, tmp_path):
+    with pytest.raises(TrustError, match=r"medkit.files.write_json"):
+        execute(bundle, tmp_path / "runs", trusted=False)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_stage_that_does_not_make_what_it_says_is_an_error(bundle, tmp_path):
+    with pytest.raises(DataError, match=r'stage "first" ended without writing .*a.json'):
+        execute(bundle, tmp_path / "runs", overrides={"writer#path": str(tmp_path / "elsewhere.json")})
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("valu", r'override "--valu" applies to no stage \(first, second\). Did you mean "value"'),
+        ("writer#pth", r'override "--writer#pth": medkit.files.write_json has no option "pth". Did you mean "path"'),
+        ("writter#path", r'applies to no stage .* Did you mean "writer#path"'),
+        ("run#4", r"applies to no stage"),
+    ],
+)
+def test_a_misspelt_override_is_answered_with_the_right_one(bundle, tmp_path, key, message):
+    with pytest.raises(ConfigError, match=message):
+        execute(bundle, tmp_path / "runs", overrides={key: 1})
+
+
+def test_overrides_are_parsed_as_monai_parses_them():
+    words = ["--a#b", "0.5", "--c=[1, 'x']", "--flag", "True", "--name", "no", "--n", "-1", "--d", "{'e': None}"]
+    expected = {"a#b": 0.5, "c": [1, "x"], "flag": True, "name": "no", "n": -1, "d": {"e": None}}
+    assert overrides.parse(words) == expected
+    with pytest.raises(ConfigError, match=r'unexpected argument "x"'):
+        overrides.parse(["x", "--a", "1"])
+    for words in (["--max_epochs"], ["--max_epochs", "--seed", "1"]):
+        with pytest.raises(ConfigError, match=r'"--max_epochs" needs a value'):
+            overrides.parse(words)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("remove", r'no bundle ".*": the folder does not exist. Did you mean "counting"'),
+        ("no stages file", r"has no configs/medkit.yaml"),
+        ("stages: []", r"lists no stages"),
+        ("stages: [{name: a, title: b, config: [none.yaml]}]", r'names config "none.yaml", which is not in'),
+        ("stages: [{name: a, title: b, confg: [first.yaml]}]", r'unknown key "confg". Did you mean "config"'),
+        ("stages: [{name: a}]", r"a stage needs name, title and config, found name"),
+        ("stages: [", r"while parsing"),
+    ],
+)
+def test_a_wrong_bundle_is_one_line(bundle, change, message):
+    if change == "remove":
+        target = bundle.with_name("countin")
+    else:
+        target = bundle
+        stages = bundle / "configs" / "medkit.yaml"
+        stages.unlink() if change == "no stages file" else stages.write_text(change)
+    with pytest.raises(ConfigError, match=message) as caught:
+        Bundle.read(target)
+    assert "\n" not in str(caught.value)
