@@ -109,10 +109,10 @@ class Run:
         return {**override.applicable(self.request.settled, self.configs[stage.name]), **places}
 
     def command(self, stage: Stage) -> list[str]:
-        """Return the plain MONAI command that does what `execute` does."""
+        """Return the plain MONAI command that does what `execute` does, with the interpreter that runs now."""
         processes = self.request.processes if stage.distributed else 1
         torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        words = ["python", *(torchrun if processes > 1 else []), "-m", "monai.bundle", "run"]
+        words = [_python(), *(torchrun if processes > 1 else []), "-m", "monai.bundle", "run"]
         if stage.run_id != "run":
             words += ["--run_id", stage.run_id]
         words += ["--config_file", repr(self.request.bundle.config_files(stage))]
@@ -325,3 +325,9 @@ def _needed_from_outside(stages: list[Stage]) -> list[str]:
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in config.items() if k not in _PLACES}
+
+
+def _python() -> str:
+    """Return ``python`` where the shell finds this interpreter under that name, else its path."""
+    found = shutil.which("python")
+    return "python" if found and Path(found).parent == Path(sys.executable).parent else sys.executable

@@ -148,7 +148,7 @@ def test_input_uses_the_newest_run_that_has_a_model(bundle, tmp_path):
 def test_the_dry_run_lines_give_the_same_files(bundle, tmp_path):
     run = Run.plan(Request(Bundle.read(bundle), {"value": 5}, trusted=True, runs_dir=tmp_path / "runs"))
     for line in run.dry_run():
-        assert line.startswith("python -m monai.bundle run --config_file ")
+        assert shlex.split(line)[1:5] == ["-m", "monai.bundle", "run", "--config_file"]
         subprocess.run(shlex.split(line), cwd=tmp_path, check=True, capture_output=True)
     assert json.loads((run.output_dir / "b.json").read_text()) == 5
 
