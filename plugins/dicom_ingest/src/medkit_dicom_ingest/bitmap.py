@@ -8,10 +8,10 @@ import imagecodecs
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from medkit.errors import DataError
 from medkit_dicom_ingest.colour import to_grey
 from medkit_dicom_ingest.elements import quiet
 from medkit_dicom_ingest.facts import Source
+from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.header import MAX_PIXELS
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
@@ -32,26 +32,30 @@ def read_bitmap(data: bytes) -> tuple[np.ndarray, Source]:
     orientation is not applied: both are warnings.
 
     Raises:
-        DataError: not such an image, truncated, corrupt, or with pixels whose white is not defined.
+        ImageError: not such an image, truncated, corrupt, or with pixels whose white is not defined.
     """
     try:
         with quiet():
             image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise DataError(f"neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like {_kind(data)}") from None
+        raise ImageError(
+            "not_an_image", f"neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like {_kind(data)}"
+        ) from None
     except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error, DecompressionBombError, …
-        raise DataError(f"the image header cannot be read ({type(error).__name__}): truncated or corrupt") from error
+        raise ImageError(
+            "corrupt", f"the image header cannot be read ({type(error).__name__}): truncated or corrupt"
+        ) from error
     if image.width * image.height > MAX_PIXELS:
-        raise DataError(f"{image.height} rows × {image.width} columns are more than {MAX_PIXELS} pixels")
+        raise ImageError("too_large", f"{image.height} rows × {image.width} columns are more than {MAX_PIXELS} pixels")
     warnings: list[str] = []
     try:
         pixels, colour, bits = _pixels(image, data, warnings)
         frames = int(getattr(image, "n_frames", 1))
         turned = image.getexif().get(ORIENTATION, 1)
-    except DataError:
+    except ImageError:
         raise
     except Exception as error:
-        raise DataError(f"{image.format} is truncated or corrupt ({type(error).__name__})") from error
+        raise ImageError("corrupt", f"{image.format} is truncated or corrupt ({type(error).__name__})") from error
     if frames > 1:
         warnings.append(f"{frames} pages: the first is shown")
     if turned not in (0, 1):
@@ -86,7 +90,9 @@ def _pixels(image: Image.Image, data: bytes, warnings: list[str]) -> tuple[np.nd
             warnings.append(f"the brightest pixel is {values.max()} of {(1 << bits) - 1}: the image is dark")
         return grey, False, bits
     if image.mode in ("I", "F"):
-        raise DataError(f"{image.format} with 32-bit samples has no defined white: save it with 8 or 16 bits")
+        raise ImageError(
+            "unsupported", f"{image.format} with 32-bit samples has no defined white: save it with 8 or 16 bits"
+        )
     if image.mode in ("1", "L", "LA", "La"):
         return _scaled(np.asarray(image.convert("L") if image.mode != "LA" else image.getchannel(0)), 8), False, 8
     rgb = image if image.mode in ("RGB", "RGBA", "RGBX") else image.convert("RGB")

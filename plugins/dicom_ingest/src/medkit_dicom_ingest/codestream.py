@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from medkit.errors import DataError
+from medkit_dicom_ingest.failure import ImageError
 
 MAX_MARKERS = 4096
 
@@ -35,11 +35,11 @@ def read_jpeg(data: bytes) -> Codestream:
     """Return what the frame header (SOF) of a JPEG or JPEG-LS stream says (ITU-T T.81 B.2.2, T.87 C.2.2).
 
     Raises:
-        DataError: no such stream, or it ends early.
+        ImageError: no such stream, or it ends early.
     """
     position, adobe, jfif = 2, None, False
     if data[:2] != b"\xff\xd8":
-        raise DataError("PixelData (7FE0,0010) does not start with a JPEG stream")
+        raise ImageError("corrupt", "PixelData (7FE0,0010) does not start with a JPEG stream")
     for _ in range(MAX_MARKERS):
         while data[position : position + 2] == b"\xff\xff":
             position += 1
@@ -61,18 +61,18 @@ def read_jpeg(data: bytes) -> Codestream:
             ycbcr = bool(adobe) if adobe is not None else True if jfif else False if letters else None
             return Codestream(rows, columns, samples, precision, ycbcr)
         position += 2 + length
-    raise DataError("the JPEG stream in PixelData (7FE0,0010) has no frame header: truncated or corrupt")
+    raise ImageError("corrupt", "the JPEG stream in PixelData (7FE0,0010) has no frame header: truncated or corrupt")
 
 
 def read_jpeg2000(data: bytes) -> Codestream:
     """Return what the SIZ marker of a JPEG 2000 or HTJ2K stream says (ITU-T T.800 A.5.1), in a JP2 box or without.
 
     Raises:
-        DataError: no such stream, or it ends early.
+        ImageError: no such stream, or it ends early.
     """
     start = data.find(b"\xff\x4f\xff\x51")
     if start < 0 or len(data) < start + 45:
-        raise DataError("PixelData (7FE0,0010) holds no JPEG 2000 stream")
+        raise ImageError("corrupt", "PixelData (7FE0,0010) holds no JPEG 2000 stream")
     width, height, x_offset, y_offset = struct.unpack(">4I", data[start + 8 : start + 24])
     (samples,) = struct.unpack(">H", data[start + 40 : start + 42])
     _refuse_truncated(data, b"\xff\xd9", "JPEG 2000")
@@ -83,14 +83,14 @@ def read_jpegxl(data: bytes) -> Codestream:
     """Return the size in a JPEG XL stream (ISO/IEC 18181-1, SizeHeader), in boxes or without; samples are 0.
 
     Raises:
-        DataError: no such stream.
+        ImageError: no such stream.
     """
     start = 0
     if data[:12] == b"\x00\x00\x00\x0cJXL \x0d\x0a\x87\x0a":
         boxes = [(at + 4 + extra) for kind, extra in ((b"jxlc", 0), (b"jxlp", 4)) if (at := data.find(kind)) > 0]
         start = min(boxes, default=len(data))
     if data[start : start + 2] != b"\xff\x0a":
-        raise DataError("PixelData (7FE0,0010) holds no JPEG XL stream")
+        raise ImageError("corrupt", "PixelData (7FE0,0010) holds no JPEG XL stream")
     bits, position = int.from_bytes(data[start + 2 : start + 18], "little"), 0
 
     def take(count: int) -> int:
@@ -111,4 +111,4 @@ def read_jpegxl(data: bytes) -> Codestream:
 def _refuse_truncated(data: bytes, end: bytes, kind: str) -> None:
     """An end marker cannot occur inside entropy-coded data, and some decoders fill what is missing with grey."""
     if data.rfind(end) < 2:
-        raise DataError(f"the {kind} stream in PixelData (7FE0,0010) has no end marker: truncated")
+        raise ImageError("truncated", f"the {kind} stream in PixelData (7FE0,0010) has no end marker: truncated")

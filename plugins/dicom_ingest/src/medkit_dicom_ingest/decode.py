@@ -15,8 +15,8 @@ from pydicom import uid as u
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import get_frame
 
-from medkit.errors import DataError
 from medkit_dicom_ingest.codestream import Codestream, read_jpeg, read_jpeg2000, read_jpegxl
+from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.header import Header
 
 PIXEL_DATA = "PixelData (7FE0,0010)"
@@ -64,38 +64,42 @@ def first_stream(dataset: Dataset, header: Header) -> bytes:
     """Return the bytes of the first frame as stored: the compressed stream, or at least the native samples.
 
     Raises:
-        DataError: the data is missing, shorter than it claims, or in a transfer syntax that nothing here reads.
+        ImageError: the data is missing, shorter than it claims, or in a transfer syntax that nothing here reads.
     """
     try:
         raw = dataset.get_item("PixelData")
         data = raw.value or b""
         swapped = raw.VR == "OW" and header.allocated == 8 and not header.little_endian
     except Exception as error:  # pydicom: NotImplementedError for a VR that does not exist, …
-        raise DataError(f"{PIXEL_DATA} cannot be read ({type(error).__name__}): corrupt") from error
+        raise ImageError("corrupt", f"{PIXEL_DATA} cannot be read ({type(error).__name__}): corrupt") from error
     if not isinstance(data, bytes):
-        raise DataError(f"{PIXEL_DATA} has VR {raw.VR}, expected OB or OW")
+        raise ImageError("bad_header", f"{PIXEL_DATA} has VR {raw.VR}, expected OB or OW")
     if isinstance(raw, RawDataElement) and raw.length not in (UNDEFINED, len(data)):
-        raise DataError(f"{PIXEL_DATA} claims {raw.length} bytes, the file ends after {len(data)}: truncated")
+        raise ImageError(
+            "truncated", f"{PIXEL_DATA} claims {raw.length} bytes, the file ends after {len(data)}: truncated"
+        )
     if not data:
-        raise DataError(f"{PIXEL_DATA} is empty")
+        raise ImageError("truncated", f"{PIXEL_DATA} is empty")
     if header.syntax in NATIVE:
         if swapped:
             return np.frombuffer(data, ">u2", count=len(data) // 2).astype("<u2").tobytes()
         return data
     if header.syntax not in READERS and header.syntax != u.RLELossless:
         known = header.syntax.name if header.syntax.name != header.syntax else "private or unknown"
-        raise DataError(f"transfer syntax {known} is not one that can be read here: convert the file first")
+        raise ImageError(
+            "unsupported", f"transfer syntax {known} is not one that can be read here: convert the file first"
+        )
     try:
         return get_frame(data, 0, number_of_frames=header.frames)
     except Exception as error:  # pydicom: ValueError, struct.error, …
-        raise DataError(f"{PIXEL_DATA} is not made of complete fragments: truncated or corrupt") from error
+        raise ImageError("corrupt", f"{PIXEL_DATA} is not made of complete fragments: truncated or corrupt") from error
 
 
 def decode(stream: bytes, header: Header) -> Frame:
     """Return the frame that `first_stream` gave, decoded.
 
     Raises:
-        DataError: the stream is short, truncated or corrupt, or of another size than the header says.
+        ImageError: the stream is short, truncated or corrupt, or of another size than the header says.
     """
     if header.syntax in NATIVE:
         return _native(stream, header)
@@ -109,9 +113,10 @@ def _native(data: bytes, header: Header) -> Frame:
     bits = header.rows * header.columns * (2 if subsampled else header.samples) * header.allocated
     needed = -(-bits * header.frames // 8)
     if len(data) < needed:
-        raise DataError(
+        raise ImageError(
+            "truncated",
             f"{PIXEL_DATA} holds {len(data)} bytes, {header.frames} frame(s) of {shape[0]} rows × {shape[1]} columns "
-            f"need {needed}: truncated, or a wrong header"
+            f"need {needed}: truncated, or a wrong header",
         )
     if header.allocated == 1:
         packed = np.frombuffer(data, np.uint8, count=-(-bits // 8))
@@ -120,7 +125,9 @@ def _native(data: bytes, header: Header) -> Frame:
     words = np.frombuffer(data, dtype, count=bits // header.allocated).astype(dtype.newbyteorder("="), copy=False)
     if subsampled:
         if header.columns % 2:
-            raise DataError(f"YBR_FULL_422 needs an even number of columns, the header says {header.columns}")
+            raise ImageError(
+                "bad_header", f"YBR_FULL_422 needs an even number of columns, the header says {header.columns}"
+            )
         pairs = words.reshape(-1, 4)  # Y, Y, Cb, Cr of two neighbours
         luma, chroma = pairs[:, :2].reshape(shape), pairs[:, 2:].reshape(shape[0], -1, 2).repeat(2, axis=1)
         return Frame(np.dstack([luma, chroma]), header.allocated)
@@ -136,9 +143,9 @@ def _run_length(stream: bytes, header: Header) -> Frame:
     count = header.rows * header.columns * header.samples
     segments = int.from_bytes(stream[:4], "little")
     if size == 0 or segments != header.samples * size:
-        raise DataError(f"the RLE header says {segments} segments, the image needs {header.samples * size}")
+        raise ImageError("corrupt", f"the RLE header says {segments} segments, the image needs {header.samples * size}")
     if len(stream) * 64 < count * size:
-        raise DataError(f"{PIXEL_DATA}: {len(stream)} bytes of RLE cannot hold {count * size}: truncated")
+        raise ImageError("truncated", f"{PIXEL_DATA}: {len(stream)} bytes of RLE cannot hold {count * size}: truncated")
     out = np.zeros(count * size, np.uint8)
     dtype = np.dtype(f"<u{size}")
     try:
@@ -146,7 +153,9 @@ def _run_length(stream: bytes, header: Header) -> Frame:
     except Exception as error:
         raise _undecodable(header, error) from error
     if len(filled) != out.size:
-        raise DataError(f"{PIXEL_DATA}: RLE gives {len(filled)} bytes, the image needs {out.size}: truncated")
+        raise ImageError(
+            "truncated", f"{PIXEL_DATA}: RLE gives {len(filled)} bytes, the image needs {out.size}: truncated"
+        )
     planes = out.view(dtype).reshape(header.samples, header.rows, header.columns)
     return Frame(planes[0] if header.samples == 1 else planes.transpose(1, 2, 0), header.allocated)
 
@@ -159,16 +168,18 @@ def _codestream(stream: bytes, header: Header) -> Frame:
     expected = (header.rows, header.columns, header.samples)
     if claimed != expected:
         sizes = "{} rows × {} columns × {} samples".format
-        raise DataError(f"the compressed image is {sizes(*claimed)}, the header says {sizes(*expected)}")
+        raise ImageError(
+            "size_mismatch", f"the compressed image is {sizes(*claimed)}, the header says {sizes(*expected)}"
+        )
     rgb = codec == "JPEGXL" or header.photometric in ("RGB", "YBR_RCT", "YBR_ICT")
     options: dict[str, str] = {}
     if codec == "JPEG8" and header.samples == 3:
         options, rgb = {"colorspace": _jpeg_colours(found, header), "outcolorspace": "RGB"}, True
     words = _decoded(codec, stream, header, options)
     if words.shape != (expected if header.samples == 3 else expected[:2]):
-        raise DataError(f"the decoded image has shape {words.shape}, the header says {expected}")
+        raise ImageError("size_mismatch", f"the decoded image has shape {words.shape}, the header says {expected}")
     if words.dtype.kind not in "iu" or words.dtype.itemsize > 4:
-        raise DataError(f"the decoded samples are {words.dtype}, expected integers of at most 32 bits")
+        raise ImageError("unsupported", f"the decoded samples are {words.dtype}, expected integers of at most 32 bits")
     return Frame(
         words=words.view(words.dtype.str.replace("i", "u")),
         precision=found.precision or 8 * words.dtype.itemsize,
@@ -180,7 +191,9 @@ def _codestream(stream: bytes, header: Header) -> Frame:
 
 def _decoded(codec: str, stream: bytes, header: Header, options: dict[str, str]) -> np.ndarray:
     if not getattr(imagecodecs, codec).available:
-        raise DataError(f"{header.syntax.name} needs an imagecodecs built with {codec}: pip install -U imagecodecs")
+        raise ImageError(
+            "missing_codec", f"{header.syntax.name} needs an imagecodecs built with {codec}: pip install -U imagecodecs"
+        )
     try:
         return getattr(imagecodecs, f"{codec.lower()}_decode")(stream, **options)
     except Exception as error:  # each codec has its own class
@@ -193,6 +206,6 @@ def _jpeg_colours(found: Codestream, header: Header) -> str:
     return "YCBCR" if ycbcr else "RGB"
 
 
-def _undecodable(header: Header, error: Exception) -> DataError:
+def _undecodable(header: Header, error: Exception) -> ImageError:
     why = " ".join(str(error).split())[:120]
-    return DataError(f"{PIXEL_DATA} cannot be decoded as {header.syntax.name}: {why}")
+    return ImageError("corrupt", f"{PIXEL_DATA} cannot be decoded as {header.syntax.name}: {why}")

@@ -15,7 +15,7 @@ from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.tag import Tag
 
-from medkit.errors import DataError
+from medkit_dicom_ingest.failure import ImageError
 
 _lock = threading.RLock()
 
@@ -56,7 +56,7 @@ def element(dataset: Dataset, keyword: str) -> DataElement | None:
     """Return the element, or None where it is absent or empty.
 
     Raises:
-        DataError: pydicom cannot convert its value.
+        ImageError: pydicom cannot convert its value.
     """
     if keyword not in dataset:
         return None
@@ -64,31 +64,31 @@ def element(dataset: Dataset, keyword: str) -> DataElement | None:
         found = dataset[keyword]
         return None if found.is_empty else found
     except Exception as error:  # pydicom raises ValueError, struct.error, OverflowError, … by VR
-        raise DataError(f"{name(keyword)} cannot be read as {dictionary_VR(keyword)}") from error
+        raise ImageError("bad_header", f"{name(keyword)} cannot be read as {dictionary_VR(keyword)}") from error
 
 
 def integer(dataset: Dataset, keyword: str, low: int, high: int, default: int | None = None) -> int:
     """Return the one integer of ``keyword``, which lies in low…high.
 
     Raises:
-        DataError: missing without a default, another VR than the dictionary's, several values, or out of range.
+        ImageError: missing without a default, another VR than the dictionary's, several values, or out of range.
     """
     found = element(dataset, keyword)
     if found is None:
         if default is None:
-            raise DataError(f"{name(keyword)} is missing")
+            raise ImageError("bad_header", f"{name(keyword)} is missing")
         return default
     expected = dictionary_VR(keyword)
     if expected != found.VR:
-        raise DataError(f"{name(keyword)} has VR {found.VR}, expected {expected}")
+        raise ImageError("bad_header", f"{name(keyword)} has VR {found.VR}, expected {expected}")
     if found.VM != 1:
-        raise DataError(f"{name(keyword)} has {found.VM} values, expected 1")
+        raise ImageError("bad_header", f"{name(keyword)} has {found.VM} values, expected 1")
     try:
         value = int(found.value)
     except (TypeError, ValueError):
-        raise DataError(f"{name(keyword)} is not an integer") from None
+        raise ImageError("bad_header", f"{name(keyword)} is not an integer") from None
     if not low <= value <= high:
-        raise DataError(f"{name(keyword)} is {value}, expected {low} to {high}")
+        raise ImageError("bad_header", f"{name(keyword)} is {value}, expected {low} to {high}")
     return value
 
 
@@ -98,7 +98,7 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
         found = element(dataset, keyword)
         values = [] if found is None else ([found.value] if found.VM == 1 else list(found.value))
         return [math.nan if v is None or v == "" else float(v) for v in values]
-    except (DataError, TypeError, ValueError):
+    except (ImageError, TypeError, ValueError):
         return [math.nan]
 
 
@@ -109,7 +109,7 @@ def code(dataset: Dataset, keyword: str) -> str:
     """
     try:
         found = element(dataset, keyword)
-    except DataError:
+    except ImageError:
         return ""
     if found is None:
         return ""
@@ -121,6 +121,6 @@ def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
     """Return the first item of a sequence, or None."""
     try:
         found = element(dataset, keyword)
-    except DataError:
+    except ImageError:
         return None
     return found.value[0] if found is not None and found.VR == "SQ" and len(found.value) else None

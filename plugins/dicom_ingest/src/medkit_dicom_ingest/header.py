@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medkit.errors import DataError
 from medkit_dicom_ingest.elements import code, element, integer, name
+from medkit_dicom_ingest.failure import ImageError
 
 MAX_PIXELS = 2**28
 """Rows × columns that are decoded at most: 16,384². The largest X-ray detectors have 2^25."""
@@ -56,25 +56,25 @@ def read_header(dataset: Dataset) -> Header:
     """Return the validated description of the pixel data.
 
     Raises:
-        DataError: no pixel data, or a tag is missing, of the wrong kind or out of range.
+        ImageError: no pixel data, or a tag is missing, of the wrong kind or out of range.
     """
     if "PixelData" not in dataset:
         floats = [k for k in ("FloatPixelData", "DoubleFloatPixelData") if k in dataset]
         found = f"{floats[0]} is not supported" if floats else "no PixelData"
-        raise DataError(f"DICOM without an image: {sop_class(dataset) or 'unknown SOP class'}, {found}")
+        raise ImageError("no_pixels", f"DICOM without an image: {sop_class(dataset) or 'unknown SOP class'}, {found}")
     rows, columns = integer(dataset, "Rows", 1, 65535), integer(dataset, "Columns", 1, 65535)
     if rows * columns > MAX_PIXELS:
-        raise DataError(f"{rows} rows × {columns} columns are more than {MAX_PIXELS} pixels")
+        raise ImageError("too_large", f"{rows} rows × {columns} columns are more than {MAX_PIXELS} pixels")
     photometric = code(dataset, "PhotometricInterpretation")
     if photometric not in (*MONOCHROME, *COLOUR, "PALETTE COLOR"):
-        raise DataError(f'{name("PhotometricInterpretation")} is "{photometric}", expected one of '
+        raise ImageError("bad_header", f'{name("PhotometricInterpretation")} is "{photometric}", expected one of '
                         f'{", ".join((*MONOCHROME, "PALETTE COLOR", *COLOUR))}')  # fmt: skip
     samples = integer(dataset, "SamplesPerPixel", 1, 65535, default=3 if photometric in COLOUR else 1)
     if samples != (3 if photometric in COLOUR else 1):
-        raise DataError(f"{name('SamplesPerPixel')} is {samples}, which does not fit {photometric}")
+        raise ImageError("bad_header", f"{name('SamplesPerPixel')} is {samples}, which does not fit {photometric}")
     allocated = integer(dataset, "BitsAllocated", 1, 32)
     if allocated not in (1, 8, 16, 32):
-        raise DataError(f"{name('BitsAllocated')} is {allocated}, expected 1, 8, 16 or 32")
+        raise ImageError("bad_header", f"{name('BitsAllocated')} is {allocated}, expected 1, 8, 16 or 32")
     stored = integer(dataset, "BitsStored", 1, allocated, default=allocated)
     syntax, little_endian = transfer_syntax(dataset)
     return Header(
@@ -110,7 +110,7 @@ def sop_class(dataset: Dataset) -> str:
     meta = getattr(dataset, "file_meta", None) or Dataset()
     try:
         found = element(dataset, "SOPClassUID") or element(meta, "MediaStorageSOPClassUID")
-    except DataError:
+    except ImageError:
         return ""
     uid = UID("" if found is None else str(found.value))
     return "" if uid.name == uid else uid.name

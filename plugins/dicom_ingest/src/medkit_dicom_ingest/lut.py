@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
-from medkit.errors import DataError
 from medkit_dicom_ingest.elements import code, element, first_item, name, numbers
+from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.header import Header
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -57,22 +57,22 @@ def read_table(
         data: keyword of the entries.
 
     Raises:
-        DataError: the descriptor is not three numbers in range, or there are fewer entries than it says.
+        ImageError: the descriptor is not three numbers in range, or there are fewer entries than it says.
     """
     described, stored = element(dataset, descriptor), element(dataset, data)
     if described is None or stored is None:
-        raise DataError(f"{name(descriptor if described is None else data)} is missing or empty")
+        raise ImageError("bad_header", f"{name(descriptor if described is None else data)} is missing or empty")
     if described.VM != 3:
-        raise DataError(f"{name(descriptor)} has {described.VM} values, expected 3")
+        raise ImageError("bad_header", f"{name(descriptor)} has {described.VM} values, expected 3")
     count, first, bits = (int(value) for value in described.value)
     count = count % 65536 or 65536  # 0 means 65,536, and a signed VR makes large counts negative
     if signed:
         first = (first + 32768) % 65536 - 32768
     if not 8 <= bits <= 16:
-        raise DataError(f"{name(descriptor)} says {bits} bits an entry, expected 8 to 16")
+        raise ImageError("bad_header", f"{name(descriptor)} says {bits} bits an entry, expected 8 to 16")
     entries = _entries(stored.value, count, bits, little_endian)
     if len(entries) < count:
-        raise DataError(f"{name(data)} has {len(entries)} entries, {name(descriptor)} says {count}")
+        raise ImageError("bad_header", f"{name(data)} has {len(entries)} entries, {name(descriptor)} says {count}")
     entries = entries[:count]
     return LookUpTable(first, entries, max(bits, int(entries.max()).bit_length()))
 
@@ -98,7 +98,7 @@ def modality(dataset: Dataset, header: Header, warnings: list[str]) -> tuple[Fun
     """Return stored → modality values, the lowest and highest of these, and whether their unit is known.
 
     Raises:
-        DataError: the modality LUT is wrong: without it no value means anything.
+        ImageError: the modality LUT is wrong: without it no value means anything.
     """
     item = first_item(dataset, "ModalityLUTSequence")
     if item is not None:
@@ -133,7 +133,7 @@ def voi(dataset: Dataset, low: float, high: float, little_endian: bool, warnings
         try:
             table = read_table(item, low < 0, little_endian)
             return lambda values: table(values) / table.white, "VOI LUT"
-        except DataError as error:
+        except ImageError as error:
             warnings.append(f"VOI LUT not usable: {error}")
     centers, widths = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
     if centers or widths:

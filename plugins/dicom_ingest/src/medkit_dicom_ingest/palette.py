@@ -8,8 +8,8 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.pixels import apply_color_lut
 
-from medkit.errors import DataError
 from medkit_dicom_ingest.elements import name
+from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.header import Header
 from medkit_dicom_ingest.lut import read_table
 
@@ -20,7 +20,7 @@ def read_palette(dataset: Dataset, header: Header) -> Callable[[np.ndarray], tup
     """Return what makes RGB (H,W,3) and its full scale from stored values.
 
     Raises:
-        DataError: a table is missing, short or wrong.
+        ImageError: a table is missing, short or wrong.
     """
     if any(f"Segmented{channel}PaletteColorLookupTableData" in dataset for channel in CHANNELS):
         return _segmented(dataset)
@@ -44,5 +44,7 @@ def _segmented(dataset: Dataset) -> Callable[[np.ndarray], tuple[np.ndarray, flo
     try:
         full_scale = float(np.iinfo(apply_color_lut(first, dataset).dtype).max)
     except Exception as error:  # pydicom: AttributeError, ValueError, struct.error, … by what is wrong
-        raise DataError(f"{name('SegmentedRedPaletteColorLookupTableData')} cannot be expanded") from error
+        raise ImageError(
+            "bad_header", f"{name('SegmentedRedPaletteColorLookupTableData')} cannot be expanded"
+        ) from error
     return lambda stored: (apply_color_lut(stored.astype(np.uint16), dataset), full_scale)

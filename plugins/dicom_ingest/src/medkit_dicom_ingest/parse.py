@@ -11,8 +11,8 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from medkit.errors import DataError
 from medkit_dicom_ingest.elements import quiet
+from medkit_dicom_ingest.failure import ImageError
 
 MAX_INFLATED = 2**30
 """Bytes that a deflated data set may have: a 2 MB file can hold 2 GB."""
@@ -47,19 +47,21 @@ def parse(data: bytes) -> Dataset:
     """Return the data set, only the tags that rendering and facts need.
 
     Raises:
-        DataError: not DICOM after all, truncated, nested too deep, or it inflates beyond `MAX_INFLATED`.
+        ImageError: not DICOM after all, truncated, nested too deep, or it inflates beyond `MAX_INFLATED`.
     """
     with quiet() as caught:
         try:
             dataset = _read(data)
-        except DataError:
+        except ImageError:
             raise
         except RecursionError:
-            raise DataError("DICOM sequences are nested too deep to be an image's") from None
+            raise ImageError("corrupt", "DICOM sequences are nested too deep to be an image's") from None
         except Exception as error:  # pydicom raises about anything on damaged input
-            raise DataError(f"DICOM cannot be parsed ({type(error).__name__}): truncated or corrupt") from error
+            raise ImageError(
+                "corrupt", f"DICOM cannot be parsed ({type(error).__name__}): truncated or corrupt"
+            ) from error
     if "PixelData" not in dataset and any("End of file" in str(warning.message) for warning in caught):
-        raise DataError("the file ends inside an element, before its pixel data is complete: truncated")
+        raise ImageError("truncated", "the file ends inside an element, before its pixel data is complete: truncated")
     return dataset
 
 
@@ -75,7 +77,8 @@ def _read(data: bytes) -> Dataset:
     body = inflater.decompress(source.read(), MAX_INFLATED)
     if not inflater.eof:
         found = "truncated" if len(body) < MAX_INFLATED else f"inflates to more than {MAX_INFLATED} bytes"
-        raise DataError(f"deflated data set: {found}")
+        code = "truncated" if len(body) < MAX_INFLATED else "too_large"
+        raise ImageError(code, f"deflated data set: {found}")
     dataset = read_dataset(BytesIO(body), False, True, specific_tags=[Tag(tag) for tag in TAGS])
     dataset.file_meta = FileMetaDataset(meta)
     return dataset

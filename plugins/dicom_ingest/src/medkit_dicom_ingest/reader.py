@@ -20,6 +20,7 @@ from medkit.errors import DataError
 from medkit_dicom_ingest.bitmap import read_bitmap
 from medkit_dicom_ingest.elements import quiet
 from medkit_dicom_ingest.facts import Source, dicom_facts
+from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.parse import looks_like_dicom, parse
 from medkit_dicom_ingest.rendering import render
 
@@ -39,7 +40,7 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
     """Return what a file shows; DICOM is recognised by its content, whatever its name.
 
     Raises:
-        DataError: what is wrong, in one line without the file's name, which the caller knows.
+        ImageError: what is wrong, in one line without the file's name, which the caller knows.
     """
     data = _bytes(Path(path))
     if not looks_like_dicom(data):
@@ -59,18 +60,20 @@ def _bytes(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise DataError("a folder, not an image file")
+            raise ImageError("not_regular", "a folder, not an image file")
         if not stat.S_ISREG(status.st_mode):
-            raise DataError("not a regular file (a pipe, socket or device): not opened")
+            raise ImageError("not_regular", "not a regular file (a pipe, socket or device): not opened")
         if status.st_size == 0:
-            raise DataError("the file is empty (0 bytes)")
+            raise ImageError("empty", "the file is empty (0 bytes)")
         if status.st_size > MAX_BYTES:
-            raise DataError(f"the file has {status.st_size} bytes, more than {MAX_BYTES}")
+            raise ImageError("too_large", f"the file has {status.st_size} bytes, more than {MAX_BYTES}")
         return path.read_bytes()
     except FileNotFoundError:
-        raise DataError("there is no such file") from None
+        raise ImageError("unreadable", "there is no such file") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"the file cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(
+            "unreadable", f"the file cannot be opened: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 class DicomBitmapReader(ImageReader):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydicom import Dataset
 
-from medkit.errors import DataError
 from medkit_dicom_ingest.colour import to_grey, ybr_to_rgb
 from medkit_dicom_ingest.decode import Frame, decode, first_stream
 from medkit_dicom_ingest.elements import code, element, quiet
+from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.header import MONOCHROME, Header, read_header
 from medkit_dicom_ingest.lut import Function, modality, voi
 from medkit_dicom_ingest.palette import read_palette
@@ -47,7 +47,7 @@ def render(dataset: Dataset) -> Rendered:
         dataset: as pydicom reads it, with pixel data.
 
     Raises:
-        DataError: a tag or the pixel data is missing or wrong; the message names it and never holds patient data.
+        ImageError: a tag or the pixel data is missing or wrong; the message names it and never holds patient data.
     """
     warnings: list[str] = []
     grey_scale = colours = None
@@ -153,7 +153,7 @@ def _padding(dataset: Dataset, header: Header) -> tuple[int, int] | None:
 def _stored_limit(dataset: Dataset, keyword: str, header: Header) -> int | None:
     try:
         found = element(dataset, keyword)
-    except DataError:
+    except ImageError:
         return None
     if found is None or found.VM != 1 or not isinstance(found.value, int):
         return None
