@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from medkit_dicom_ingest.lut import valid_window, window
+from medkit_dicom_ingest.contrast import valid_window, window
 from medkit_dicom_ingest.reader import read_picture
 from medkit_dicom_ingest.rendering import render
 from pydicom import Dataset, dcmread

@@ -1,14 +1,23 @@
-"""Colour to grey, and whether there is any colour."""
+"""Grey levels of a data type; colour to grey, and whether there is any colour."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 COLOURED = 0.2
 """Spread between channels, of full scale, from which a pixel is coloured. JPEG's chroma noise stays below 0.06, a
 scanned X-ray with a tint below 0.14."""
 COLOURED_SHARE = 0.01
 """Share of coloured pixels from which an image is a colour image; a small mark leaves it grey."""
+
+
+def quantised(shown: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Return 0…1 as ``dtype``: floating as it is, unsigned integers rounded, with 1 as the highest that they hold."""
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return shown.astype(kind)
+    return np.rint(shown * np.iinfo(kind).max).astype(kind)
 
 
 def to_grey(rgb: np.ndarray, white: float) -> tuple[np.ndarray, bool]:

@@ -1,4 +1,4 @@
-"""The first frame of PixelData as integers, whatever its transfer syntax.
+"""The frames of PixelData as integers, whatever its transfer syntax.
 
 imagecodecs decodes what is compressed: it reads what pydicom's stock plugins do not (12-bit JPEG, JPEG XL) and its
 decoders raise where others abort the process.
@@ -6,6 +6,7 @@ decoders raise where others abort the process.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import imagecodecs
@@ -13,7 +14,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom import uid as u
 from pydicom.dataelem import RawDataElement
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_frames
 
 from medkit_dicom_ingest.codestream import Codestream, read_jpeg, read_jpeg2000, read_jpegxl
 from medkit_dicom_ingest.failure import ImageError
@@ -60,8 +61,10 @@ class Frame:
     lossless: bool = True
 
 
-def first_stream(dataset: Dataset, header: Header) -> bytes:
-    """Return the bytes of the first frame as stored: the compressed stream, or at least the native samples.
+def frame_streams(dataset: Dataset, header: Header) -> Iterator[bytes]:
+    """Yield the bytes of one frame after the other as stored: the compressed stream, or the native samples.
+
+    What can be checked without decoding is checked before the first is given.
 
     Raises:
         ImageError: the data is missing, shorter than it claims, or in a transfer syntax that nothing here reads.
@@ -81,22 +84,69 @@ def first_stream(dataset: Dataset, header: Header) -> bytes:
     if not data:
         raise ImageError("truncated", f"{PIXEL_DATA} is empty")
     if header.syntax in NATIVE:
-        if swapped:
-            return np.frombuffer(data, ">u2", count=len(data) // 2).astype("<u2").tobytes()
-        return data
+        return _native_streams(_unswapped(data) if swapped else data, header)
     if header.syntax not in READERS and header.syntax != u.RLELossless:
         known = header.syntax.name if header.syntax.name != header.syntax else "private or unknown"
         raise ImageError(
             "unsupported", f"transfer syntax {known} is not one that can be read here: convert the file first"
         )
+    return _encapsulated_streams(data, header)
+
+
+def _unswapped(data: bytes) -> bytes:
+    """Return 8-bit samples that big endian stored as 16-bit words."""
+    return np.frombuffer(data, ">u2", count=len(data) // 2).astype("<u2").tobytes()
+
+
+def _native_streams(data: bytes, header: Header) -> Iterator[bytes]:
+    """Yield native frames; the size is computed, and compared, before anything is allocated."""
+    bits = _frame_bits(header)
+    needed = -(-bits * header.frames // 8)
+    if len(data) < needed:
+        raise ImageError(
+            "truncated",
+            f"{PIXEL_DATA} holds {len(data)} bytes, {header.frames} frame(s) of {header.rows} rows × {header.columns} "
+            f"columns need {needed}: truncated, or a wrong header",
+        )
+    if header.allocated == 1 and bits % 8:  # frames of single bits do not end at whole bytes
+        unpacked = np.unpackbits(np.frombuffer(data, np.uint8, count=needed), bitorder="little")
+        return (
+            np.packbits(unpacked[at : at + bits], bitorder="little").tobytes()
+            for at in range(0, bits * header.frames, bits)
+        )
+    if header.frames == 1:
+        return iter([data])
+    view, size = memoryview(data), bits // 8
+    return (view[at : at + size] for at in range(0, size * header.frames, size))
+
+
+def _frame_bits(header: Header) -> int:
+    samples = 2 if header.photometric == "YBR_FULL_422" else header.samples
+    return header.rows * header.columns * samples * header.allocated
+
+
+def _encapsulated_streams(data: bytes, header: Header) -> Iterator[bytes]:
+    """Yield the compressed frames.
+
+    Raises:
+        ImageError: the fragments are not complete, or make fewer frames than the header says.
+    """
+    found = 0
     try:
-        return get_frame(data, 0, number_of_frames=header.frames)
+        for stream in generate_frames(data, number_of_frames=header.frames):
+            yield stream
+            found += 1
+            if found == header.frames:
+                return
+    except ImageError:
+        raise
     except Exception as error:  # pydicom: ValueError, struct.error, …
         raise ImageError("corrupt", f"{PIXEL_DATA} is not made of complete fragments: truncated or corrupt") from error
+    raise ImageError("truncated", f"{PIXEL_DATA} holds {found} frames, the header says {header.frames}: truncated")
 
 
 def decode(stream: bytes, header: Header) -> Frame:
-    """Return the frame that `first_stream` gave, decoded.
+    """Return a frame that `frame_streams` gave, decoded.
 
     Raises:
         ImageError: the stream is short, truncated or corrupt, or of another size than the header says.
@@ -107,23 +157,13 @@ def decode(stream: bytes, header: Header) -> Frame:
 
 
 def _native(data: bytes, header: Header) -> Frame:
-    """Return an uncompressed frame; its size is computed, and compared, before anything is allocated."""
-    shape = (header.rows, header.columns)
-    subsampled = header.photometric == "YBR_FULL_422"
-    bits = header.rows * header.columns * (2 if subsampled else header.samples) * header.allocated
-    needed = -(-bits * header.frames // 8)
-    if len(data) < needed:
-        raise ImageError(
-            "truncated",
-            f"{PIXEL_DATA} holds {len(data)} bytes, {header.frames} frame(s) of {shape[0]} rows × {shape[1]} columns "
-            f"need {needed}: truncated, or a wrong header",
-        )
+    shape, bits = (header.rows, header.columns), _frame_bits(header)
     if header.allocated == 1:
         packed = np.frombuffer(data, np.uint8, count=-(-bits // 8))
         return Frame(np.unpackbits(packed, count=bits, bitorder="little").reshape(shape), 1)
     dtype = np.dtype(f"{'<' if header.little_endian else '>'}u{header.allocated // 8}")
     words = np.frombuffer(data, dtype, count=bits // header.allocated).astype(dtype.newbyteorder("="), copy=False)
-    if subsampled:
+    if header.photometric == "YBR_FULL_422":
         if header.columns % 2:
             raise ImageError(
                 "bad_header", f"YBR_FULL_422 needs an even number of columns, the header says {header.columns}"

@@ -117,10 +117,10 @@ def code(dataset: Dataset, keyword: str) -> str:
     return re.sub(r"[^A-Z0-9 _\\\-.+/]", "", str(value).upper()).strip()[:64]
 
 
-def first_item(dataset: Dataset, keyword: str) -> Dataset | None:
-    """Return the first item of a sequence, or None."""
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; none where it is absent or no sequence."""
     try:
         found = element(dataset, keyword)
     except ImageError:
-        return None
-    return found.value[0] if found is not None and found.VR == "SQ" and len(found.value) else None
+        return []
+    return list(found.value) if found is not None and found.VR == "SQ" else []

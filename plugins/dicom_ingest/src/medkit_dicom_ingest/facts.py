@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom import Dataset
 
-from medkit_dicom_ingest.elements import code, element, first_item, numbers
+from medkit_dicom_ingest.elements import code, element, items, numbers
 from medkit_dicom_ingest.header import sop_class
 from medkit_dicom_ingest.rendering import Rendered
 
@@ -114,8 +114,7 @@ def dicom_facts(dataset: Dataset, rendered: Rendered) -> Source:
 
 
 def _meaning(dataset: Dataset, keyword: str) -> str:
-    item = first_item(dataset, keyword)
-    return "" if item is None else code(item, "CodeMeaning")
+    return "".join(code(item, "CodeMeaning") for item in items(dataset, keyword)[:1])
 
 
 def _view(dataset: Dataset) -> tuple[str, str]:

@@ -24,7 +24,8 @@ ContentDate SeriesDate PresentationIntentType BurnedInAnnotation PixelSpacing Im
 NominalScannedPixelSpacing PixelAspectRatio Rows Columns NumberOfFrames SamplesPerPixel PhotometricInterpretation
 PlanarConfiguration BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit
 ModalityLUTSequence RescaleSlope RescaleIntercept VOILUTSequence WindowCenter WindowWidth VOILUTFunction
-PresentationLUTShape PixelData FloatPixelData DoubleFloatPixelData
+PresentationLUTShape PixelData FloatPixelData DoubleFloatPixelData SharedFunctionalGroupsSequence
+PerFrameFunctionalGroupsSequence ImageOrientationPatient FrameLaterality InstanceNumber
 """
 _PALETTE = ("PaletteColorLookupTableDescriptor", "PaletteColorLookupTableData")
 TAGS = [

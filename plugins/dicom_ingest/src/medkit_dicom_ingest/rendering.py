@@ -1,20 +1,25 @@
-"""From a pydicom data set to the grey image that a correct viewer shows (PS3.3 C.7.6.3, C.11.1, C.11.2, C.11.6)."""
+"""From a pydicom data set to the image that a correct viewer shows (PS3.3 C.7.6.3, C.11.1, C.11.2, C.11.6)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
+from numpy.typing import DTypeLike
 from pydicom import Dataset
 
-from medkit_dicom_ingest.colour import to_grey, ybr_to_rgb
-from medkit_dicom_ingest.decode import Frame, decode, first_stream
+from medkit_dicom_ingest.colour import quantised, to_grey, ybr_to_rgb
+from medkit_dicom_ingest.contrast import Function, Voi, modality, voi
+from medkit_dicom_ingest.decode import Frame, decode, frame_streams
 from medkit_dicom_ingest.elements import code, element, quiet
 from medkit_dicom_ingest.failure import ImageError
+from medkit_dicom_ingest.frames import of_frame, one_for_all
 from medkit_dicom_ingest.header import MONOCHROME, Header, read_header
-from medkit_dicom_ingest.lut import Function, modality, voi
 from medkit_dicom_ingest.palette import read_palette
+
+AS_STORED = Voi()
 
 
 @dataclass(slots=True)
@@ -22,67 +27,114 @@ class Rendered:
     """A displayed image.
 
     Attributes:
-        pixels: (H,W) float32, 0 black to 1 white, row-major as in the file.
+        pixels: (H,W), or (H,W,3) where colour was asked for and is there; row-major as in the file. float32 from 0 black
+            to 1 white, or unsigned integers from 0 to the highest that they hold, rounded.
         header: what the file says about its pixels.
+        described: the data set, with what it says about this frame at its top level.
         window: what made the contrast: ``VOI LUT``, ``window 2048/4096 LINEAR`` (centre/width), ``full range``.
-        colour: the channels really differ; the pixels are their luminance.
+        colour: the channels really differ; two-dimensional pixels are their luminance.
         warnings: what was not usable and what was done instead.
     """
 
     pixels: np.ndarray
     header: Header
+    described: Dataset
     window: str
     colour: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
-def render(dataset: Dataset) -> Rendered:
-    """Return the first frame as displayed.
+def render(
+    dataset: Dataset, choice: Voi = AS_STORED, dtype: DTypeLike = np.float32, in_colour: bool = False
+) -> Rendered:
+    """Return the first frame as displayed; see `rendered_frames`."""
+    rendered = next(rendered_frames(dataset, choice, dtype, in_colour))
+    if rendered.header.frames > 1:
+        rendered.warnings.append(f"{rendered.header.frames} frames: the first is shown")
+    return rendered
+
+
+def rendered_frames(
+    dataset: Dataset, choice: Voi = AS_STORED, dtype: DTypeLike = np.float32, in_colour: bool = False
+) -> Iterator[Rendered]:
+    """Yield one frame after the other as displayed.
 
     Stored values are taken out of their words, go through modality and VOI transformation in float64, and are inverted
     exactly once. Padding is outside the rendering pipeline and shown black (C.7.5.1.1.2). Overlays are not burnt in;
-    orientation, spacing and aspect are not applied.
+    orientation, spacing and aspect are not applied. Functional groups of enhanced images are followed.
 
     Args:
         dataset: as pydicom reads it, with pixel data.
+        choice: which VOI transformation.
+        dtype: float32 (0…1), uint8 or uint16 (0 to their highest).
+        in_colour: give colour images as RGB instead of their luminance.
 
     Raises:
         ImageError: a tag or the pixel data is missing or wrong; the message names it and never holds patient data.
     """
-    warnings: list[str] = []
-    grey_scale = colours = None
     with quiet():
         header = read_header(dataset)
-        stream = first_stream(dataset, header)
-        if header.photometric in MONOCHROME:
-            grey_scale, window = displayed(dataset, header, warnings)
-        else:
-            colours, window = coloured(dataset, header), "full range"
-    if header.frames > 1:
-        warnings.append(f"{header.frames} frames: the first is shown")
-    frame = decode(stream, header)
-    if grey_scale is not None:
-        return Rendered(_through_table(frame, header, grey_scale), header, window, False, warnings)
-    grey, colour = to_grey(*colours(frame))
-    return Rendered(grey, header, window, colour, warnings)
+        streams = frame_streams(dataset, header)
+    alike, contrast = one_for_all(dataset) and choice.kind != "minmax", None
+    for index in range(header.frames):
+        with quiet():
+            frame = decode(next(streams), header)
+            described = of_frame(dataset, index)
+            if header.photometric in MONOCHROME:
+                contrast = contrast if alike and contrast else _Contrast.of(described, header, frame, choice)
+                pixels, colour = contrast(frame, header, dtype), False
+                window, warnings = contrast.window, [*contrast.warnings]
+            else:
+                pixels, colour = _coloured(described, header, frame, dtype, in_colour)
+                window, warnings = "full range", []
+        yield Rendered(pixels, header, described, window, colour, warnings)
 
 
-def displayed(dataset: Dataset, header: Header, warnings: list[str]) -> tuple[Function, str]:
-    """Return stored values → displayed grey in 0…1, and what made the contrast."""
-    to_modality, (low, high), unit_known = modality(dataset, header, warnings)
-    to_grey_scale, window = voi(dataset if unit_known else Dataset(), low, high, header.little_endian, warnings)
-    shape = code(dataset, "PresentationLUTShape")
-    invert = inverted(header.photometric, shape)
-    if invert != (header.photometric == "MONOCHROME1"):
-        warnings.append(f"PresentationLUTShape {shape} contradicts {header.photometric}: the shape is followed")
-    padding = _padding(dataset, header)
+@dataclass(slots=True)
+class _Contrast:
+    """Stored values → displayed grey 0…1, and what made it; up to 16 bits the whole way is one table."""
 
-    def shown(stored: np.ndarray) -> np.ndarray:
-        grey = to_grey_scale(to_modality(stored))
-        grey = 1 - grey if invert else grey
-        return grey if padding is None else np.where((stored >= padding[0]) & (stored <= padding[1]), 0.0, grey)
+    shown: Function
+    window: str
+    warnings: list[str]
+    _tables: dict[tuple[object, ...], np.ndarray] = field(default_factory=dict)
 
-    return shown, window
+    @classmethod
+    def of(cls, dataset: Dataset, header: Header, frame: Frame, choice: Voi) -> _Contrast:
+        warnings: list[str] = []
+        padding = _padding(dataset, header)
+
+        def is_padding(stored: np.ndarray) -> np.ndarray | bool:
+            return False if padding is None else (stored >= padding[0]) & (stored <= padding[1])
+
+        def occurring() -> np.ndarray:
+            stored = stored_values(np.unique(frame.words).astype(np.int64), frame, header)
+            return to_modality(stored[~np.broadcast_to(is_padding(stored), stored.shape)])
+
+        to_modality, limits, unit_known = modality(dataset, header, warnings)
+        to_grey_scale, window = voi(
+            dataset if unit_known else Dataset(), limits, header.little_endian, warnings, choice, occurring
+        )
+        shape = code(dataset, "PresentationLUTShape")
+        invert = inverted(header.photometric, shape)
+        if invert != (header.photometric == "MONOCHROME1"):
+            warnings.append(f"PresentationLUTShape {shape} contradicts {header.photometric}: the shape is followed")
+
+        def shown(stored: np.ndarray) -> np.ndarray:
+            grey = to_grey_scale(to_modality(stored))
+            return np.where(is_padding(stored), 0.0, 1 - grey if invert else grey)
+
+        return cls(shown, window, warnings)
+
+    def __call__(self, frame: Frame, header: Header, dtype: DTypeLike) -> np.ndarray:
+        """Return the frame's pixels (H,W)."""
+        size = frame.words.dtype.itemsize
+        if size > 2:
+            return quantised(self.shown(stored_values(frame.words.astype(np.int64), frame, header)), dtype)
+        key = (size, frame.precision, frame.signed, frame.lossless, np.dtype(dtype))
+        if key not in self._tables:
+            self._tables[key] = quantised(self.shown(stored_values(np.arange(1 << (8 * size)), frame, header)), dtype)
+        return cv2.LUT(frame.words, self._tables[key])
 
 
 def inverted(photometric: str, shape: str) -> bool:
@@ -93,20 +145,24 @@ def inverted(photometric: str, shape: str) -> bool:
     return shape == "INVERSE" if shape in ("IDENTITY", "INVERSE") else photometric == "MONOCHROME1"
 
 
-def coloured(dataset: Dataset, header: Header) -> Callable[[Frame], tuple[np.ndarray, float]]:
-    """Return what makes RGB (H,W,3) and its full scale from a frame, for colour and PALETTE COLOR."""
-    if header.photometric == "PALETTE COLOR":
-        palette = read_palette(dataset, header)
-        return lambda frame: palette(stored_values(frame.words.astype(np.int64), frame, header))
+def _coloured(
+    dataset: Dataset, header: Header, frame: Frame, dtype: DTypeLike, in_colour: bool
+) -> tuple[np.ndarray, bool]:
+    """Return RGB (H,W,3) or luminance (H,W), and whether there is colour, for colour and PALETTE COLOR."""
     white = float((1 << header.stored) - 1)
-    ybr = header.photometric.startswith("YBR")
-
-    def to_rgb(frame: Frame) -> tuple[np.ndarray, float]:
-        full = header.stored == frame.precision == 8 and frame.words.dtype == np.uint8
-        samples = frame.words if full else stored_values(frame.words.astype(np.int64), frame, header)
-        return (ybr_to_rgb(samples, white) if ybr and not frame.rgb else samples), white
-
-    return to_rgb
+    if header.photometric == "PALETTE COLOR":
+        samples, white = read_palette(dataset, header)(stored_values(frame.words.astype(np.int64), frame, header))
+    elif header.stored == frame.precision == 8 and frame.words.dtype == np.uint8:
+        samples = frame.words
+    else:
+        samples = stored_values(frame.words.astype(np.int64), frame, header)
+    if header.photometric.startswith("YBR") and not frame.rgb:
+        samples = ybr_to_rgb(samples, white)
+    grey, colour = to_grey(samples, white)
+    if in_colour and colour:
+        exact = samples.dtype == dtype and white == 255
+        return (np.ascontiguousarray(samples) if exact else quantised(samples / white, dtype)), True
+    return quantised(grey, dtype), colour
 
 
 def stored_values(words: np.ndarray, frame: Frame, header: Header) -> np.ndarray:
@@ -131,14 +187,6 @@ def stored_values(words: np.ndarray, frame: Frame, header: Header) -> np.ndarray
 def _sign_extended(values: np.ndarray, bits: int) -> np.ndarray:
     half = 1 << (bits - 1)
     return ((values & (2 * half - 1)) ^ half) - half
-
-
-def _through_table(frame: Frame, header: Header, shown: Function) -> np.ndarray:
-    """Return pixels (H,W) float32; up to 16 bits the whole way is one table, indexed by the decoded words."""
-    if frame.words.dtype.itemsize > 2:
-        return shown(stored_values(frame.words.astype(np.int64), frame, header)).astype(np.float32)
-    words = np.arange(1 << (8 * frame.words.dtype.itemsize))
-    return shown(stored_values(words, frame, header)).astype(np.float32)[frame.words]
 
 
 def _padding(dataset: Dataset, header: Header) -> tuple[int, int] | None:
