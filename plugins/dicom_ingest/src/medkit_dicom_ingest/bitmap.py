@@ -1,14 +1,16 @@
-"""PNG, JPEG, TIFF and BMP to grey."""
+"""PNG, JPEG, TIFF and BMP as displayed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 
 import imagecodecs
 import numpy as np
+from numpy.typing import DTypeLike
 from PIL import Image, UnidentifiedImageError
 
-from medkit_dicom_ingest.colour import to_grey
+from medkit_dicom_ingest.colour import displayed
 from medkit_dicom_ingest.elements import quiet
 from medkit_dicom_ingest.facts import Source
 from medkit_dicom_ingest.failure import ImageError
@@ -25,11 +27,26 @@ WHITE_IS_ZERO = 0
 ORIENTATION, PHOTOMETRIC, BITS = 274, 262, 258
 
 
-def read_bitmap(data: bytes) -> tuple[np.ndarray, Source]:
-    """Return displayed grey (H,W) float32 in 0…1 and the facts; alpha is dropped, colour becomes luminance.
+def read_bitmap(data: bytes, dtype: DTypeLike = np.float32, in_colour: bool = False) -> tuple[np.ndarray, Source]:
+    """Return the first page of `bitmap_pages`; that there are more is a warning."""
+    pixels, source = next(bitmap_pages(data, dtype, in_colour))
+    if source.frames > 1:
+        source.warnings.append(f"{source.frames} pages: the first is shown")
+    return pixels, source
 
-    Full scale is what the file's bits can hold: 255, or 65,535 for 16 bits. Pages after the first are not read, an Exif
-    orientation is not applied: both are warnings.
+
+def bitmap_pages(
+    data: bytes, dtype: DTypeLike = np.float32, in_colour: bool = False
+) -> Iterator[tuple[np.ndarray, Source]]:
+    """Yield each page as displayed, and the facts; alpha is dropped.
+
+    Full scale is what the file's bits can hold: 255, or 65,535 for 16 bits. An Exif orientation is not applied: that is
+    a warning.
+
+    Args:
+        data: a PNG, JPEG, TIFF or BMP file.
+        dtype: float32 (0…1), uint8 or uint16 (0 to their highest).
+        in_colour: give RGB (H,W,3) where there is colour, instead of luminance (H,W).
 
     Raises:
         ImageError: not such an image, truncated, corrupt, or with pixels whose white is not defined.
@@ -37,6 +54,7 @@ def read_bitmap(data: bytes) -> tuple[np.ndarray, Source]:
     try:
         with quiet():
             image = Image.open(BytesIO(data), formats=FORMATS)
+            count = int(getattr(image, "n_frames", 1))
     except UnidentifiedImageError:
         raise ImageError(
             "not_an_image", f"neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like {_kind(data)}"
@@ -45,26 +63,33 @@ def read_bitmap(data: bytes) -> tuple[np.ndarray, Source]:
         raise ImageError(
             "corrupt", f"the image header cannot be read ({type(error).__name__}): truncated or corrupt"
         ) from error
+    for page in range(count):
+        try:
+            with quiet():
+                image.seek(page)
+            yield _page(image, data, count, dtype, in_colour)
+        except ImageError:
+            raise
+        except Exception as error:
+            raise ImageError("corrupt", f"{image.format} is truncated or corrupt ({type(error).__name__})") from error
+
+
+def _page(image: Image.Image, data: bytes, count: int, dtype: DTypeLike, in_colour: bool) -> tuple[np.ndarray, Source]:
     if image.width * image.height > MAX_PIXELS:
         raise ImageError("too_large", f"{image.height} rows × {image.width} columns are more than {MAX_PIXELS} pixels")
     warnings: list[str] = []
-    try:
-        pixels, colour, bits = _pixels(image, data, warnings)
-        frames = int(getattr(image, "n_frames", 1))
+    with quiet():
+        image.load()
+        samples, bits = _samples(image, data, warnings)
         turned = image.getexif().get(ORIENTATION, 1)
-    except ImageError:
-        raise
-    except Exception as error:
-        raise ImageError("corrupt", f"{image.format} is truncated or corrupt ({type(error).__name__})") from error
-    if frames > 1:
-        warnings.append(f"{frames} pages: the first is shown")
     if turned not in (0, 1):
         warnings.append(f"Exif orientation {turned} is not applied: viewers may show the image turned")
+    pixels, colour = displayed(samples, (1 << bits) - 1, dtype, in_colour)
     source = Source(
         rows=image.height,
         columns=image.width,
         format="JPEG" if image.format == "MPO" else str(image.format),
-        frames=frames,
+        frames=count,
         photometric=image.mode,
         bits_stored=bits,
         colour=colour,
@@ -74,33 +99,28 @@ def read_bitmap(data: bytes) -> tuple[np.ndarray, Source]:
     return pixels, source
 
 
-def _pixels(image: Image.Image, data: bytes, warnings: list[str]) -> tuple[np.ndarray, bool, int]:
-    """Return grey (H,W) float32 in 0…1, whether there is colour, and bits a sample."""
-    image.load()
+def _samples(image: Image.Image, data: bytes, warnings: list[str]) -> tuple[np.ndarray, int]:
+    """Return the page's samples, (H,W) grey or (H,W,3) RGB, and how many bits they have."""
     if image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6):  # Pillow would round these to 8 bits
         deep = imagecodecs.png_decode(data)
-        return (*(to_grey(deep[..., :3], 65535) if deep.shape[2] >= 3 else (_scaled(deep[..., 0], 16), False)), 16)
+        return (deep[..., :3] if deep.shape[2] >= 3 else deep[..., 0]), 16
     if image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.uint16)
         bits = int(np.max(image.tag_v2.get(BITS, 16))) if image.format == "TIFF" else 16
-        grey = _scaled(values, bits)
+        highest = (1 << bits) - 1
         if image.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
-            grey = 1 - grey  # Pillow inverts such files of 8 bits and less by itself
-        if 0 < values.max() < 1 << (bits - 2):
-            warnings.append(f"the brightest pixel is {values.max()} of {(1 << bits) - 1}: the image is dark")
-        return grey, False, bits
+            values = highest - values  # Pillow inverts such files of 8 bits and less by itself
+        elif 0 < values.max() < 1 << (bits - 2):
+            warnings.append(f"the brightest pixel is {values.max()} of {highest}: the image is dark")
+        return values, bits
     if image.mode in ("I", "F"):
         raise ImageError(
             "unsupported", f"{image.format} with 32-bit samples has no defined white: save it with 8 or 16 bits"
         )
     if image.mode in ("1", "L", "LA", "La"):
-        return _scaled(np.asarray(image.convert("L") if image.mode != "LA" else image.getchannel(0)), 8), False, 8
+        return np.asarray(image.convert("L") if image.mode != "LA" else image.getchannel(0)), 8
     rgb = image if image.mode in ("RGB", "RGBA", "RGBX") else image.convert("RGB")
-    return (*to_grey(np.asarray(rgb)[..., :3], 255), 8)
-
-
-def _scaled(values: np.ndarray, bits: int) -> np.ndarray:
-    return (values / np.float32((1 << bits) - 1)).astype(np.float32)
+    return np.asarray(rgb)[..., :3], 8
 
 
 def _says_synthetic(image: Image.Image) -> bool:

@@ -37,6 +37,22 @@ def to_grey(rgb: np.ndarray, white: float) -> tuple[np.ndarray, bool]:
     return grey.astype(np.float32), colour
 
 
+def displayed(samples: np.ndarray, white: float, dtype: DTypeLike, in_colour: bool) -> tuple[np.ndarray, bool]:
+    """Return samples as ``dtype`` (see `quantised`) and whether their channels really differ.
+
+    Args:
+        samples: (H,W) grey or (H,W,3) RGB, numbers in 0…white.
+        white: the value of full scale.
+        dtype: float32, uint8 or uint16.
+        in_colour: give RGB (H,W,3) where there is colour, instead of luminance (H,W).
+    """
+    grey, colour = (samples / np.float32(white), False) if samples.ndim == 2 else to_grey(samples, white)
+    if not (in_colour and colour):
+        return quantised(grey, dtype), colour
+    exact = samples.dtype == dtype and white == np.iinfo(samples.dtype).max
+    return (np.ascontiguousarray(samples) if exact else quantised(samples / np.float32(white), dtype)), True
+
+
 def ybr_to_rgb(ybr: np.ndarray, white: float) -> np.ndarray:
     """Return RGB (H,W,3) float64 in 0…white from YBR_FULL (PS3.3 C.7.6.3.1.2; ITU-R BT.601, full range)."""
     half = (white + 1) / 2

@@ -62,8 +62,8 @@ class Voi:
         if given.function in FUNCTIONS and valid_window(given.center, given.width, given.function):
             return given
         raise ConfigError(
-            f'VOI "{text}" is not understood: auto, full, minmax, lut, lut:2, window, window:2, or center/width such as '
-            f"40/400, with /{', /'.join(FUNCTIONS)} behind it if not linear"
+            f'VOI "{text}" is not understood: auto, full, minmax, lut, lut:2, window, window:2, or center/width such '
+            f"as 40/400, with /{', /'.join(FUNCTIONS)} behind it if not linear"
         )
 
 

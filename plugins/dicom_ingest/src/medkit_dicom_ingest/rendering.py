@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from pydicom import Dataset
 
-from medkit_dicom_ingest.colour import quantised, to_grey, ybr_to_rgb
+from medkit_dicom_ingest.colour import displayed, quantised, ybr_to_rgb
 from medkit_dicom_ingest.contrast import Function, Voi, modality, voi
 from medkit_dicom_ingest.decode import Frame, decode, frame_streams
 from medkit_dicom_ingest.elements import code, element, quiet
@@ -27,8 +27,8 @@ class Rendered:
     """A displayed image.
 
     Attributes:
-        pixels: (H,W), or (H,W,3) where colour was asked for and is there; row-major as in the file. float32 from 0 black
-            to 1 white, or unsigned integers from 0 to the highest that they hold, rounded.
+        pixels: (H,W), or (H,W,3) where colour was asked for and is there; row-major as in the file. float32 from 0
+            black to 1 white, or unsigned integers from 0 to the highest that they hold, rounded.
         header: what the file says about its pixels.
         described: the data set, with what it says about this frame at its top level.
         window: what made the contrast: ``VOI LUT``, ``window 2048/4096 LINEAR`` (centre/width), ``full range``.
@@ -158,11 +158,7 @@ def _coloured(
         samples = stored_values(frame.words.astype(np.int64), frame, header)
     if header.photometric.startswith("YBR") and not frame.rgb:
         samples = ybr_to_rgb(samples, white)
-    grey, colour = to_grey(samples, white)
-    if in_colour and colour:
-        exact = samples.dtype == dtype and white == 255
-        return (np.ascontiguousarray(samples) if exact else quantised(samples / white, dtype)), True
-    return quantised(grey, dtype), colour
+    return displayed(samples, white, dtype, in_colour)
 
 
 def stored_values(words: np.ndarray, frame: Frame, header: Header) -> np.ndarray:
