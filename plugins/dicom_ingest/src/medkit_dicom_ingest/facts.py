@@ -31,6 +31,8 @@ class Source:
         modality, body_part, laterality: code strings in upper case.
         view_position: ``PA``, ``AP``, ``LATERAL``, …; `view_source` is the tag that says so.
         orientation: PatientOrientation, row\\column.
+        plane: ``axial``, ``coronal`` or ``sagittal``: nearest to the image's plane in the patient, by
+            ImageOrientationPatient or as a volume was sliced.
         photometric, bits_stored: how the pixels are stored.
         spacing_mm: [between rows, between columns]; `spacing_tag` is the tag that says so.
         aspect: PixelAspectRatio [vertical, horizontal].
@@ -55,6 +57,7 @@ class Source:
     view_source: str = ""
     laterality: str = ""
     orientation: str = ""
+    plane: str = ""
     photometric: str = ""
     bits_stored: int = 8
     spacing_mm: list[float] | None = None
@@ -96,6 +99,7 @@ def dicom_facts(dataset: Dataset, rendered: Rendered) -> Source:
         view_source=view_source,
         laterality=code(dataset, "ImageLaterality") or code(dataset, "Laterality"),
         orientation=code(dataset, "PatientOrientation"),
+        plane=_plane(numbers(rendered.described, "ImageOrientationPatient")),
         photometric=header.photometric,
         bits_stored=header.stored,
         spacing_mm=spacing,
@@ -129,6 +133,16 @@ def _view(dataset: Dataset) -> tuple[str, str]:
     if len(directions) == 2 and {*directions} & {*"AP"} and {*directions} & {*"HF"}:
         return "LATERAL", "PatientOrientation"
     return "", ""
+
+
+def _plane(cosines: list[float]) -> str:
+    """Return the plane of a row and a column direction (x, y, z each), ``""`` where they span none."""
+    if len(cosines) != 6 or not all(math.isfinite(v) and abs(v) <= 1.01 for v in cosines):
+        return ""
+    (a, b, c), (d, e, f) = cosines[:3], cosines[3:]
+    normal = {"sagittal": abs(b * f - c * e), "coronal": abs(c * d - a * f), "axial": abs(a * e - b * d)}
+    nearest = max(normal, key=normal.__getitem__)
+    return nearest if normal[nearest] > 0.5 else ""
 
 
 def _positive_pair(values: list[float]) -> list[float] | None:
