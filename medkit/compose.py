@@ -107,7 +107,7 @@ class SafeCompose(Compose):
         if start == 0 and isinstance(image, MetaTensor) and "spatial_shape" in image.meta:
             file_size = np.asarray(image.meta["spatial_shape"], np.float64)[:2]
             if np.isnan(sample[c.FRAME_SIZE]).any():
-                sample[c.FRAME_SIZE] = file_size
+                sample[c.FRAME_SIZE] = np.asarray(image.meta.get(c.FRAME_SIZE, file_size), np.float64)
             sample[c.FRAME_AFFINE] = frame_affine(np.asarray(image.affine), file_size, sample[c.FRAME_SIZE])
             sample[c.SOURCE] = json.dumps(image.meta.get(c.SOURCE, {}))
         elif start < len(self.transforms):

@@ -29,8 +29,12 @@ def require_writable(path: str | Path) -> None:
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def whole(path: str | Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; it takes that name when the block ends, and goes when it raises.
+
+    Args:
+        path: what is written.
+        durable: wait until the disk has it; without, only a power failure can leave a file that is not whole.
 
     Raises:
         TrustError: see `require_writable`.
@@ -43,8 +47,9 @@ def whole(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from PIL import Image, UnidentifiedImageError
 
+from medkit_dicom_ingest.carried import KEYWORD, restored
 from medkit_dicom_ingest.colour import displayed
 from medkit_dicom_ingest.elements import quiet
 from medkit_dicom_ingest.facts import Source
@@ -59,7 +61,11 @@ def bitmap_pages(
         raise ImageError(
             "not_an_image", f"neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like {_kind(data)}"
         ) from None
-    except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error, DecompressionBombError, …
+    except Image.DecompressionBombError as error:
+        raise _too_large(error) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise SyntaxError, struct.error, …
         raise ImageError(
             "corrupt", f"the image header cannot be read ({type(error).__name__}): truncated or corrupt"
         ) from error
@@ -68,10 +74,17 @@ def bitmap_pages(
             with quiet():
                 image.seek(page)
             yield _page(image, data, count, dtype, in_colour)
-        except ImageError:
+        except Image.DecompressionBombError as error:
+            raise _too_large(error) from error
+        except (ImageError, MemoryError):
             raise
         except Exception as error:
             raise ImageError("corrupt", f"{image.format} is truncated or corrupt ({type(error).__name__})") from error
+
+
+def _too_large(error: Image.DecompressionBombError) -> ImageError:
+    pixels = re.search(r"\d+", str(error))
+    return ImageError("too_large", f"{pixels[0] if pixels else 'too many'} pixels are more than Pillow decodes")
 
 
 def _page(image: Image.Image, data: bytes, count: int, dtype: DTypeLike, in_colour: bool) -> tuple[np.ndarray, Source]:
@@ -85,6 +98,9 @@ def _page(image: Image.Image, data: bytes, count: int, dtype: DTypeLike, in_colo
     if turned not in (0, 1):
         warnings.append(f"Exif orientation {turned} is not applied: viewers may show the image turned")
     pixels, colour = displayed(samples, (1 << bits) - 1, dtype, in_colour)
+    if image.format == "PNG" and (known := restored(image.info.get(KEYWORD))):
+        known.warnings.extend(warnings)
+        return pixels, known
     source = Source(
         rows=image.height,
         columns=image.width,

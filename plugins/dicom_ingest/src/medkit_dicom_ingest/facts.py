@@ -16,6 +16,7 @@ from medkit_dicom_ingest.rendering import Rendered
 
 UNITS_PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 SPACING_TAGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+LATERALITY_TAGS = ("FrameLaterality", "ImageLaterality", "Laterality")
 OLDEST = 90.0
 """Ages above are reported as this: they identify people."""
 
@@ -25,7 +26,7 @@ class Source:
     """Facts about one image file; the defaults mean "not stated".
 
     Attributes:
-        rows, columns: pixels.
+        rows, columns: pixels of the original image, the frame that boxes refer to.
         format: ``DICOM``, ``PNG``, ``JPEG``, ``TIFF``, ``BMP``.
         frames: frames or pages; the first is used.
         modality, body_part, laterality: code strings in upper case.
@@ -78,8 +79,9 @@ class Source:
         return asdict(self)
 
 
-def dicom_facts(dataset: Dataset, rendered: Rendered) -> Source:
-    """Return the facts of a rendered data set."""
+def dicom_facts(rendered: Rendered) -> Source:
+    """Return the facts of a rendered frame."""
+    dataset = rendered.described
     header, warnings = rendered.header, list(rendered.warnings)
     view, view_source = _view(dataset)
     spacing, spacing_tag = _spacing(dataset, warnings)
@@ -97,9 +99,9 @@ def dicom_facts(dataset: Dataset, rendered: Rendered) -> Source:
         body_part=code(dataset, "BodyPartExamined") or _meaning(dataset, "AnatomicRegionSequence"),
         view_position=view,
         view_source=view_source,
-        laterality=code(dataset, "ImageLaterality") or code(dataset, "Laterality"),
+        laterality=next(filter(None, (code(dataset, tag) for tag in LATERALITY_TAGS)), ""),
         orientation=code(dataset, "PatientOrientation"),
-        plane=_plane(numbers(rendered.described, "ImageOrientationPatient")),
+        plane=_plane(numbers(dataset, "ImageOrientationPatient")),
         photometric=header.photometric,
         bits_stored=header.stored,
         spacing_mm=spacing,

@@ -34,3 +34,14 @@ def medkit_datasets():
             "every image file below a folder, in natural order, without labels",
         )
     ]
+
+
+@hookimpl
+def medkit_commands():
+    return [
+        Component(
+            "ingest",
+            "medkit_dicom_ingest.ingest.command:ingest",
+            "DICOM files, bitmaps and volumes to PNG images and a de-identified manifest",
+        )
+    ]

@@ -14,8 +14,10 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from medkit_dicom_ingest.elements import quiet
 from medkit_dicom_ingest.failure import ImageError
 
-MAX_INFLATED = 2**30
-"""Bytes that a deflated data set may have: a 2 MB file can hold 2 GB."""
+MAX_INFLATED = 2**29
+"""Bytes that a deflated data set may have: a 1 MB file can hold 1 GB."""
+DEFLATED_AT_ONCE = 2**14
+"""Bytes, which become 2^24 at most."""
 
 _NAMES = """
 SOPClassUID ImageComments SyntheticData Modality BodyPartExamined AnatomicRegionSequence ViewPosition ViewCodeSequence
@@ -27,9 +29,15 @@ ModalityLUTSequence RescaleSlope RescaleIntercept VOILUTSequence WindowCenter Wi
 PresentationLUTShape PixelData FloatPixelData DoubleFloatPixelData SharedFunctionalGroupsSequence
 PerFrameFunctionalGroupsSequence ImageOrientationPatient FrameLaterality InstanceNumber
 """
+_IDENTITY = """
+PatientID IssuerOfPatientID OtherPatientIDs PatientName AccessionNumber StudyID StudyInstanceUID SeriesInstanceUID
+SOPInstanceUID
+"""
 _PALETTE = ("PaletteColorLookupTableDescriptor", "PaletteColorLookupTableData")
 TAGS = [
     *_NAMES.split(),
+    *_IDENTITY.split(),
+    *((group, 0x0010) for group in range(0x6000, 0x6020, 2)),  # OverlayRows
     *(channel + part for channel in ("Red", "Green", "Blue") for part in _PALETTE),
     *(f"Segmented{channel}PaletteColorLookupTableData" for channel in ("Red", "Green", "Blue")),
 ]
@@ -53,7 +61,7 @@ def parse(data: bytes) -> Dataset:
     with quiet() as caught:
         try:
             dataset = _read(data)
-        except ImageError:
+        except (ImageError, MemoryError):
             raise
         except RecursionError:
             raise ImageError("corrupt", "DICOM sequences are nested too deep to be an image's") from None
@@ -66,20 +74,44 @@ def parse(data: bytes) -> Dataset:
     return dataset
 
 
+class _InParts(BytesIO):
+    """A file that can be read element by element only: pydicom reads the rest at once where it inflates unlimited."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            raise ImageError("corrupt", "deflated data set: its file meta information is not where it belongs")
+        return super().read(size)
+
+
 def _read(data: bytes) -> Dataset:
-    if DeflatedExplicitVRLittleEndian.encode() not in data[:65536]:
-        return dcmread(BytesIO(data), force=True, specific_tags=TAGS)
+    source: BytesIO = _InParts(data)
+    meta, end = _meta(data) if DeflatedExplicitVRLittleEndian.encode() in data[:65536] else (FileMetaDataset(), 0)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        source = BytesIO(_inflated(data[end:]))
+        dataset = read_dataset(source, False, True, specific_tags=[Tag(tag) for tag in TAGS])
+        dataset.file_meta = meta
+    else:
+        dataset = dcmread(source, force=True, specific_tags=TAGS)
+    if "PixelData" not in dataset and source.tell() > source.getbuffer().nbytes:
+        raise ImageError("truncated", "the file ends inside an element, before its pixel data is complete: truncated")
+    return dataset
+
+
+def _meta(data: bytes) -> tuple[FileMetaDataset, int]:
+    """Return the file meta information and where it ends."""
     source = BytesIO(data)
     source.seek(132 if data[128:132] == b"DICM" else 0)
     meta = read_dataset(source, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return dcmread(BytesIO(data), force=True, specific_tags=TAGS)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    body = inflater.decompress(source.read(), MAX_INFLATED)
+    return FileMetaDataset(meta), source.tell()
+
+
+def _inflated(packed: bytes) -> bytes:
+    """Return what a deflated data set holds; its size is counted first, so that a bomb takes no memory."""
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    for at in range(0, len(packed), DEFLATED_AT_ONCE):
+        size += len(inflater.decompress(packed[at : at + DEFLATED_AT_ONCE]))
+        if size > MAX_INFLATED:
+            raise ImageError("too_large", f"deflated data set: inflates to more than {MAX_INFLATED} bytes")
     if not inflater.eof:
-        found = "truncated" if len(body) < MAX_INFLATED else f"inflates to more than {MAX_INFLATED} bytes"
-        code = "truncated" if len(body) < MAX_INFLATED else "too_large"
-        raise ImageError(code, f"deflated data set: {found}")
-    dataset = read_dataset(BytesIO(body), False, True, specific_tags=[Tag(tag) for tag in TAGS])
-    dataset.file_meta = FileMetaDataset(meta)
-    return dataset
+        raise ImageError("truncated", "deflated data set: truncated")
+    return zlib.decompress(packed, -zlib.MAX_WBITS, size)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,71 +14,44 @@ from monai.data.image_reader import ImageReader
 from monai.transforms import MapTransform
 
 from medkit import contracts as c
-from medkit.errors import DataError
-from medkit_dicom_ingest.bitmap import read_bitmap
-from medkit_dicom_ingest.elements import quiet
-from medkit_dicom_ingest.facts import Source, dicom_facts
+from medkit.errors import ConfigError, DataError
+from medkit_dicom_ingest.contrast import Voi
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.parse import looks_like_dicom, parse
-from medkit_dicom_ingest.rendering import render
+from medkit_dicom_ingest.pictures import Choices, Picture, pictures, read_bytes
+from medkit_dicom_ingest.volume import looks_like_volume
 
-MAX_BYTES = 2**31
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One file: displayed grey (H,W) float32 in 0…1, facts, and its path."""
-
-    pixels: np.ndarray
-    source: Source
-    path: str
+AS_DISPLAYED = Choices()
 
 
-def read_picture(path: str | os.PathLike[str]) -> Picture:
-    """Return what a file shows; DICOM is recognised by its content, whatever its name.
+def read_picture(path: str | os.PathLike[str], choices: Choices = AS_DISPLAYED) -> Picture:
+    """Return the first image of a file.
 
     Raises:
         ImageError: what is wrong, in one line without the file's name, which the caller knows.
     """
-    data = _bytes(Path(path))
-    if not looks_like_dicom(data):
-        pixels, source = read_bitmap(data)
-        return Picture(pixels, source, str(path))
-    dataset = parse(data)
-    rendered = render(dataset)
-    with quiet():
-        source = dicom_facts(dataset, rendered)
-    if data[:2] == b"MZ" or data[:4] == b"\x7fELF":
-        source.warnings.append("the DICOM preamble holds a program")
-    return Picture(rendered.pixels, source, str(path))
-
-
-def _bytes(path: Path) -> bytes:
-    """Return a regular file's content; a pipe or device would block for ever."""
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise ImageError("not_regular", "a folder, not an image file")
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("not_regular", "not a regular file (a pipe, socket or device): not opened")
-        if status.st_size == 0:
-            raise ImageError("empty", "the file is empty (0 bytes)")
-        if status.st_size > MAX_BYTES:
-            raise ImageError("too_large", f"the file has {status.st_size} bytes, more than {MAX_BYTES}")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError("unreadable", "there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise ImageError(
-            "unreadable", f"the file cannot be opened: {getattr(error, 'strerror', None) or error}"
-        ) from error
+    data = read_bytes(Path(path))
+    if looks_like_volume(data):
+        raise ImageError("unsupported", "a volume, not an image: `medkit ingest` cuts it into bitmaps")
+    picture = next(pictures(data, Path(path), choices))
+    if picture.source.frames > 1:
+        kind = "frames" if picture.dataset is not None else "pages"
+        picture.source.warnings.append(f"{picture.source.frames} {kind}: the first is shown")
+    return picture
 
 
 class DicomBitmapReader(ImageReader):
-    """A MONAI reader: displayed grey (1,H,W) float32 in 0…1, row-major as in the file.
+    """A MONAI reader: displayed pixels (C,H,W) float32 in 0…1, row-major as in the file.
 
-    The metadata holds the identity as ``affine`` (the pixel frame, in which MONAI's spatial transforms accumulate) and
+    The metadata holds the identity as ``affine`` (the pixel frame, in which MONAI's spatial transforms accumulate),
+    ``frame_size``, the (rows, columns) of the original image, from which an ingested bitmap may have been reduced, and
     ``source``, the facts of `medkit_dicom_ingest.facts.Source` without identifiers.
+
+    Args:
+        channels: 1 for grey (luminance of colour images), 3 for RGB (grey images repeated).
+        voi: which contrast is shown; see `medkit_dicom_ingest.contrast.Voi.parse`.
+
+    Raises:
+        ConfigError: neither 1 nor 3 channels, or ``voi`` is not understood.
 
     Example:
         ```yaml
@@ -90,6 +61,13 @@ class DicomBitmapReader(ImageReader):
         ensure_channel_first: true
         ```
     """
+
+    def __init__(self, channels: int = 1, voi: str = "auto") -> None:
+        super().__init__()
+        if channels not in (1, 3):
+            raise ConfigError(f"{channels} channels asked for: 1 (grey) or 3 (RGB)")
+        self.channels = channels
+        self.choices = Choices(voi=Voi.parse(voi), in_colour=channels == 3)
 
     def verify_suffix(self, filename: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> bool:
         """Return True: names say nothing, content decides."""
@@ -104,28 +82,32 @@ class DicomBitmapReader(ImageReader):
         paths = [data] if isinstance(data, str | os.PathLike) else list(data)
         if len(paths) != 1:
             raise DataError(f"{len(paths)} files given for one image, expected 1")
-        return read_picture(paths[0])
+        return read_picture(paths[0], self.choices)
 
     def get_data(self, img: Picture) -> tuple[np.ndarray, dict[str, Any]]:
-        """Return (1,H,W) float32 and the metadata."""
+        """Return (C,H,W) float32 and the metadata."""
         meta = {
             "affine": np.eye(4),
             "original_channel_dim": 0,
-            "spatial_shape": np.array(img.pixels.shape),
+            "spatial_shape": np.array(img.pixels.shape[:2]),
             "filename_or_obj": img.path,
+            c.FRAME_SIZE: np.array([img.source.rows, img.source.columns]),
             c.SOURCE: img.source.as_dict(),
         }
-        return np.ascontiguousarray(img.pixels[None]), meta
+        pixels = np.atleast_3d(img.pixels).transpose(2, 0, 1)
+        return np.ascontiguousarray(np.broadcast_to(pixels, (self.channels, *pixels.shape[1:]))), meta
 
 
 class LoadBitmapd(MapTransform):
-    """Dictionary transform: paths → MetaTensor (1,H,W) float32 in 0…1.
+    """Dictionary transform: paths → MetaTensor (C,H,W) float32 in 0…1.
 
     MONAI's ``LoadImage`` tries one reader after the other, so a file that is bad for the right one may be read wrongly
     by the next; here there is one reader, and one line of error.
 
     Args:
         keys: which hold a path.
+        channels: 1 for grey, 3 for RGB.
+        voi: which contrast is shown; see `medkit_dicom_ingest.contrast.Voi.parse`.
         allow_missing_keys: skip a key that a sample lacks.
 
     Raises:
@@ -137,9 +119,11 @@ class LoadBitmapd(MapTransform):
         ```
     """
 
-    def __init__(self, keys: KeysCollection = c.IMAGE, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self, keys: KeysCollection = c.IMAGE, channels: int = 1, voi: str = "auto", allow_missing_keys: bool = False
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.reader = DicomBitmapReader()
+        self.reader = DicomBitmapReader(channels, voi)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the sample with its images read."""

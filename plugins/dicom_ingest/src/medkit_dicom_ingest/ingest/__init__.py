@@ -1,0 +1,1 @@
+"""`medkit ingest`: any folder of medical images to bitmaps and a manifest."""
