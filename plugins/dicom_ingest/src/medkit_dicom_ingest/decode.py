@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 import imagecodecs
 import numpy as np
 from pydicom import Dataset
 from pydicom import uid as u
 from pydicom.dataelem import RawDataElement
-from pydicom.encaps import generate_frames
+from pydicom.encaps import generate_frames, parse_basic_offsets, parse_fragments
 
 from medkit_dicom_ingest.codestream import Codestream, read_jpeg, read_jpeg2000, read_jpegxl
 from medkit_dicom_ingest.failure import ImageError
@@ -133,12 +134,19 @@ def _encapsulated_streams(data: bytes, header: Header) -> Iterator[bytes]:
     """
     found = 0
     try:
+        buffer = BytesIO(data)
+        parse_basic_offsets(buffer)
+        fragments, _ = parse_fragments(buffer)
+        if fragments < header.frames:
+            raise ImageError(
+                "truncated", f"{PIXEL_DATA} holds {fragments} fragments, the header says {header.frames} frame(s)"
+            )
         for stream in generate_frames(data, number_of_frames=header.frames):
             yield stream
             found += 1
             if found == header.frames:
                 return
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # pydicom: ValueError, struct.error, …
         raise ImageError("corrupt", f"{PIXEL_DATA} is not made of complete fragments: truncated or corrupt") from error
@@ -190,6 +198,8 @@ def _run_length(stream: bytes, header: Header) -> Frame:
     dtype = np.dtype(f"<u{size}")
     try:
         filled = imagecodecs.dicomrle_decode(stream, dtype, out=out)
+    except MemoryError:
+        raise
     except Exception as error:
         raise _undecodable(header, error) from error
     if len(filled) != out.size:
@@ -236,6 +246,8 @@ def _decoded(codec: str, stream: bytes, header: Header, options: dict[str, str])
         )
     try:
         return getattr(imagecodecs, f"{codec.lower()}_decode")(stream, **options)
+    except MemoryError:
+        raise
     except Exception as error:  # each codec has its own class
         raise _undecodable(header, error) from error
 

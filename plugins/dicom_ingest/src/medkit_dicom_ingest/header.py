@@ -12,6 +12,8 @@ from medkit_dicom_ingest.failure import ImageError
 
 MAX_PIXELS = 2**28
 """Rows × columns that are decoded at most: 16,384². The largest X-ray detectors have 2^25."""
+MAX_FRAME_BYTES = 2**29
+"""Bytes that one decoded frame may have: `MAX_PIXELS` of 16 bits. 64 times fewer bytes of RLE can ask for them."""
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
@@ -60,8 +62,10 @@ def read_header(dataset: Dataset) -> Header:
     """
     if "PixelData" not in dataset:
         floats = [k for k in ("FloatPixelData", "DoubleFloatPixelData") if k in dataset]
-        found = f"{floats[0]} is not supported" if floats else "no PixelData"
-        raise ImageError("no_pixels", f"DICOM without an image: {sop_class(dataset) or 'unknown SOP class'}, {found}")
+        found, kind = f"{floats[0]} is not supported" if floats else "no PixelData", sop_class(dataset)
+        if not floats and "Image Storage" in kind:
+            raise ImageError("truncated", f"{kind}, but no PixelData: truncated, or a header alone")
+        raise ImageError("no_pixels", f"DICOM without an image: {kind or 'unknown SOP class'}, {found}")
     rows, columns = integer(dataset, "Rows", 1, 65535), integer(dataset, "Columns", 1, 65535)
     if rows * columns > MAX_PIXELS:
         raise ImageError("too_large", f"{rows} rows × {columns} columns are more than {MAX_PIXELS} pixels")
@@ -75,6 +79,9 @@ def read_header(dataset: Dataset) -> Header:
     allocated = integer(dataset, "BitsAllocated", 1, 32)
     if allocated not in (1, 8, 16, 32):
         raise ImageError("bad_header", f"{name('BitsAllocated')} is {allocated}, expected 1, 8, 16 or 32")
+    if (size := rows * columns * samples * allocated // 8) > MAX_FRAME_BYTES:
+        raise ImageError("too_large", f"{rows} rows × {columns} columns × {samples} samples of {allocated} bits are "
+                        f"{size} bytes, more than {MAX_FRAME_BYTES}")  # fmt: skip
     stored = integer(dataset, "BitsStored", 1, allocated, default=allocated)
     syntax, little_endian = transfer_syntax(dataset)
     return Header(
