@@ -25,6 +25,7 @@ NOT_IMAGES = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"{\\rtf", "an RTF document"),
 )
+STARTS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 WHITE_IS_ZERO = 0
 ORIENTATION, PHOTOMETRIC, BITS = 274, 262, 258
 
@@ -58,6 +59,8 @@ def bitmap_pages(
             image = Image.open(BytesIO(data), formats=FORMATS)
             count = int(getattr(image, "n_frames", 1))
     except UnidentifiedImageError:
+        if kind := _begins_as(data):
+            raise ImageError("corrupt", f"the header of this {kind} is truncated or corrupt") from None
         raise ImageError(
             "not_an_image", f"neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like {_kind(data)}"
         ) from None
@@ -143,6 +146,13 @@ def _says_synthetic(image: Image.Image) -> bool:
     texts = [image.info.get(key, "") for key in ("Comment", "Description", "comment")]
     texts = [text.decode("latin-1") if isinstance(text, bytes) else str(text) for text in texts]
     return any(text.startswith("SYNTHETIC") for text in texts)
+
+
+def _begins_as(data: bytes) -> str:
+    """Return the bitmap format that the first bytes are of, or ``""``."""
+    if data.startswith(b"BM") and data[6:10] == bytes(4):
+        return "BMP"
+    return next((kind for start, kind in STARTS.items() if data.startswith(start)), "")
 
 
 def _kind(data: bytes) -> str:
