@@ -6,7 +6,9 @@ decoders raise where others abort the process.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -245,11 +247,25 @@ def _decoded(codec: str, stream: bytes, header: Header, options: dict[str, str])
             "missing_codec", f"{header.syntax.name} needs an imagecodecs built with {codec}: pip install -U imagecodecs"
         )
     try:
-        return getattr(imagecodecs, f"{codec.lower()}_decode")(stream, **options)
+        with _nothing_ignored():
+            return getattr(imagecodecs, f"{codec.lower()}_decode")(stream, **options)
     except MemoryError:
         raise
     except Exception as error:  # each codec has its own class
         raise _undecodable(header, error) from error
+
+
+@contextmanager
+def _nothing_ignored() -> Iterator[None]:
+    """Raise what a decoder drops on its way out: HTJ2K's leaves the rest of a damaged image as memory was before."""
+    dropped: list[str] = []
+    before, sys.unraisablehook = sys.unraisablehook, lambda unraisable: dropped.append(str(unraisable.exc_value))
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+    if dropped:
+        raise ValueError(dropped[0])
 
 
 def _jpeg_colours(found: Codestream, header: Header) -> str:

@@ -61,7 +61,8 @@ def element(dataset: Dataset, keyword: str) -> DataElement | None:
     if keyword not in dataset:
         return None
     try:
-        found = dataset[keyword]
+        with quiet():
+            found = dataset[keyword]
         return None if found.is_empty else found
     except Exception as error:  # pydicom raises ValueError, struct.error, OverflowError, … by VR
         raise ImageError("bad_header", f"{name(keyword)} cannot be read as {dictionary_VR(keyword)}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pydicom import Dataset
+from pydicom.config import IGNORE
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medkit_dicom_ingest.elements import code, element, integer, name
@@ -106,7 +107,7 @@ def transfer_syntax(dataset: Dataset) -> tuple[UID, bool]:
     stated = element(meta, "TransferSyntaxUID") if meta is not None else None
     implicit, little = dataset.original_encoding
     if stated is not None:
-        return UID(str(stated.value)), stated.value != ExplicitVRBigEndian
+        return UID(str(stated.value), IGNORE), stated.value != ExplicitVRBigEndian
     if little is False:
         return ExplicitVRBigEndian, False
     return (ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian), True
@@ -119,5 +120,5 @@ def sop_class(dataset: Dataset) -> str:
         found = element(dataset, "SOPClassUID") or element(meta, "MediaStorageSOPClassUID")
     except ImageError:
         return ""
-    uid = UID("" if found is None else str(found.value))
+    uid = UID("" if found is None else str(found.value), IGNORE)
     return "" if uid.name == uid else uid.name
