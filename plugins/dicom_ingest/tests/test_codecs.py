@@ -1,3 +1,5 @@
+from functools import partial
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -9,66 +11,10 @@ from pydicom.data import get_testdata_file
 
 from medkit.errors import DataError
 
-JPEGXL_LOSSLESS = "1.2.840.10008.1.2.4.110"
+from .cases_codecs import LOSSLESS
+
 SMOOTH = (2000 + 1500 * np.sin(np.arange(37) / 9)[:, None] * np.cos(np.arange(52) / 7)).astype(np.uint16)
-COLOURS = np.random.default_rng(0).integers(0, 256, (33, 50, 3), dtype=np.uint8)
-
-
-def encode_rle(words: np.ndarray) -> bytes:
-    """Return an RLE frame of literal runs (PS3.5 annex G)."""
-    planes = words.reshape(*words.shape[:2], -1).transpose(2, 0, 1)
-    segments = []
-    for plane in planes:
-        for byte in reversed(range(words.dtype.itemsize)):
-            data = ((plane >> (8 * byte)) & 255).astype(np.uint8).tobytes()
-            runs = b"".join(bytes([len(data[i : i + 128]) - 1]) + data[i : i + 128] for i in range(0, len(data), 128))
-            segments.append(runs + b"\0" * (len(runs) % 2))
-    offsets = 64 + np.cumsum([0, *map(len, segments[:-1])])
-    header = np.zeros(16, "<u4")
-    header[0], header[1 : 1 + len(segments)] = len(segments), offsets
-    return header.tobytes() + b"".join(segments)
-
-
-LOSSLESS = {
-    "RLE": (uid.RLELossless, encode_rle),
-    "JPEG lossless": (uid.JPEGLosslessSV1, lambda a: imagecodecs.ljpeg_encode(a, bitspersample=12)),
-    "JPEG-LS": (uid.JPEGLSLossless, imagecodecs.jpegls_encode),
-    "JPEG 2000": (
-        uid.JPEG2000Lossless,
-        lambda a: imagecodecs.jpeg2k_encode(a, reversible=True, codecformat="j2k", bitspersample=12),
-    ),
-    "JPEG 2000 in boxes": (
-        uid.JPEG2000Lossless,
-        lambda a: imagecodecs.jpeg2k_encode(a, reversible=True, codecformat="jp2", bitspersample=12),
-    ),
-    "HTJ2K": (uid.HTJ2KLossless, lambda a: imagecodecs.htj2k_encode(a, reversible=True)),
-    "JPEG XL": (JPEGXL_LOSSLESS, lambda a: imagecodecs.jpegxl_encode(a, lossless=True, bitspersample=12)),
-    "JPEG XL in boxes": (
-        JPEGXL_LOSSLESS,
-        lambda a: imagecodecs.jpegxl_encode(a, lossless=True, bitspersample=12, usecontainer=True),
-    ),
-}
-
-
-@pytest.mark.parametrize("codec", LOSSLESS)
-def test_lossless_codecs_give_what_raw_data_gives(dicom, codec):
-    syntax, encode = LOSSLESS[codec]
-    dataset = dicom(SMOOTH, BitsStored=12, frame=encode(SMOOTH), syntax=syntax)
-    np.testing.assert_array_equal(render(dataset).pixels, render(dicom(SMOOTH, BitsStored=12)).pixels)
-
-
-@pytest.mark.parametrize("codec", ["RLE", "JPEG-LS"])
-def test_lossless_colour_gives_what_raw_data_gives(dicom, codec):
-    syntax, encode = LOSSLESS[codec]
-    dataset = dicom(COLOURS, frame=encode(COLOURS), syntax=syntax)
-    np.testing.assert_array_equal(render(dataset).pixels, render(dicom(COLOURS)).pixels)
-
-
-def test_signed_jpeg_ls_is_sign_extended_from_its_precision(dicom):
-    stored = np.arange(-300, 300, 5, dtype=np.int16).reshape(10, 12)
-    frame = imagecodecs.jpegls_encode((stored & 0x0FFF).astype(np.uint16))
-    dataset = dicom(stored, BitsStored=12, frame=frame, syntax=uid.JPEGLSLossless)
-    np.testing.assert_array_equal(render(dataset).pixels, render(dicom(stored, BitsStored=12)).pixels)
+ENCODERS = {name: (syntax, partial(encode, bits=12)) for name, (syntax, encode) in LOSSLESS.items()}
 
 
 def test_overshoot_of_a_lossy_codec_is_clipped_not_masked(dicom):
@@ -94,18 +40,18 @@ def test_jpegxl_size_is_read_without_decoding(shape, boxes):
     assert (found.rows, found.columns) == shape
 
 
-@pytest.mark.parametrize("codec", [name for name in LOSSLESS if name != "RLE"])
+@pytest.mark.parametrize("codec", [name for name in ENCODERS if name != "RLE"])
 def test_codestream_of_another_size_than_the_header_is_an_error(dicom, codec):
-    syntax, encode = LOSSLESS[codec]
+    syntax, encode = ENCODERS[codec]
     dataset = dicom(SMOOTH, BitsStored=12, frame=encode(SMOOTH[:32, :40].copy()), syntax=syntax)
     with pytest.raises(DataError, match=r"the compressed image is 32 rows × 40 columns .* header says 37 rows × 52"):
         render(dataset)
 
 
-@pytest.mark.parametrize("codec", LOSSLESS)
+@pytest.mark.parametrize("codec", ENCODERS)
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.9])
 def test_truncated_codestream_is_an_error(dicom, codec, share):
-    syntax, encode = LOSSLESS[codec]
+    syntax, encode = ENCODERS[codec]
     frame = encode(SMOOTH)
     frame = frame[: max(2, int(len(frame) * share))]
     with pytest.raises(DataError, match=r"PixelData|RLE|compressed"):

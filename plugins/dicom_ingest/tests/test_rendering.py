@@ -2,73 +2,22 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from medkit_dicom_ingest.contrast import valid_window, window
 from medkit_dicom_ingest.reader import read_picture
 from medkit_dicom_ingest.rendering import render
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRBigEndian
 
+from .cases import by_rule
+
 RAMP = np.linspace(0, 4095, 96, dtype=np.uint16).reshape(8, 12)
-SIGNED = np.linspace(-2048, 2047, 96, dtype=np.int16).reshape(12, 8)
 CURVE = [int(255 * (i / 4095) ** 0.5) for i in range(4096)]
-
-
-def table(lut, entries, first, bits, **options):
-    return [lut(entries, first, bits, **options)]
-
-
-CASES = {
-    "full range": (RAMP, {}),
-    "window linear": (RAMP, {"WindowCenter": 1500, "WindowWidth": 900}),
-    "window linear exact": (RAMP, {"WindowCenter": 1500.5, "WindowWidth": 40, "VOILUTFunction": "LINEAR_EXACT"}),
-    "window sigmoid": (RAMP, {"WindowCenter": 1500, "WindowWidth": 900, "VOILUTFunction": "SIGMOID"}),
-    "window of width 1": (RAMP, {"WindowCenter": 1500, "WindowWidth": 1}),
-    "first of two windows": (RAMP, {"WindowCenter": [1500, 100], "WindowWidth": [900, 50]}),
-    "rescale": (RAMP, {"RescaleSlope": "0.684", "RescaleIntercept": "-200", "WindowCenter": 900, "WindowWidth": 1800}),
-    "negative slope": (RAMP, {"RescaleSlope": "-2", "RescaleIntercept": "4095"}),
-    "signed": (SIGNED, {"WindowCenter": 40, "WindowWidth": 400}),
-    "signed full range": (SIGNED, {}),
-    "high bit 15": (RAMP, {"HighBit": 15, "WindowCenter": 1500, "WindowWidth": 900}),
-    "signed high bit 13": (SIGNED, {"HighBit": 13}),
-    "padding": (RAMP, {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 500}),
-    "modality LUT": (RAMP, {"ModalityLUTSequence": ([4095 - i for i in range(4096)], 0, 12)}),
-    "VOI LUT of 8 bits": (RAMP, {"VOILUTSequence": (CURVE, 0, 8)}),
-    "VOI LUT before window": (RAMP, {"VOILUTSequence": (CURVE, 0, 8), "WindowCenter": 1, "WindowWidth": 2}),
-    "VOI LUT that starts at 1000": (RAMP, {"VOILUTSequence": ([i * 16 for i in range(1024)], 1000, 14)}),
-    "VOI LUT of signed": (SIGNED, {"VOILUTSequence": ([i * 4 for i in range(1024)], -512, 12)}),
-    "VOI LUT of 65536 entries": (RAMP, {"VOILUTSequence": (list(range(65536)), 0, 16)}),
-    "modality and VOI LUT": (RAMP, {"ModalityLUTSequence": ([i // 4 for i in range(4096)], 0, 10),
-                                    "VOILUTSequence": ([i * i // 256 for i in range(1024)], 0, 12)}),
-}  # fmt: skip
-
-
-def build(dicom, lut, name, **more):
-    stored, tags = CASES[name]
-    tags = {
-        key: [lut(*value, first_signed=value[1] < 0)] if key.endswith("Sequence") else value
-        for key, value in tags.items()
-    }
-    return stored, dicom(stored, **{"BitsStored": 12, **tags, **more})
-
-
-@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
-@pytest.mark.parametrize("shape", [None, "IDENTITY", "INVERSE"])
-@pytest.mark.parametrize("name", CASES)
-def test_every_rule_agrees_with_the_standard_read_slowly(dicom, lut, reference, name, shape, photometric):
-    shown = {} if shape is None else {"PresentationLUTShape": shape}
-    stored, dataset = build(dicom, lut, name, PhotometricInterpretation=photometric, **shown)
-    rendered = render(dataset)
-    assert rendered.pixels.dtype == np.float32
-    np.testing.assert_allclose(rendered.pixels, reference(dataset, stored), atol=1e-6)
-    assert not [w for w in rendered.warnings if "PresentationLUTShape" not in w]
+CASES = {cases[0].name: cases[0] for _, cases in by_rule()}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_file_gives_the_same_as_the_data_set_in_memory(dicom, lut, write, name):
-    _, dataset = build(dicom, lut, name)
+def test_a_file_gives_the_same_as_the_data_set_in_memory(write, name):
+    dataset = CASES[name].dataset
     picture = read_picture(write(dataset))
     np.testing.assert_array_equal(picture.pixels, render(dataset).pixels)
     json.dumps(picture.source.as_dict())
@@ -87,16 +36,6 @@ def test_bits_above_bits_stored_are_masked_in_native_data(dicom):
     dataset = dicom(stored, BitsStored=12)
     dataset.PixelData = (stored | 0xF000).astype("<u2").tobytes()
     np.testing.assert_allclose(render(dataset).pixels, stored / 4095, atol=1e-6)
-
-
-def test_packed_8_bit_table_is_read_byte_by_byte(dicom):
-    stored = np.arange(15, dtype=np.uint8).reshape(3, 5)
-    entries = [(7 * i) % 256 for i in range(16)]
-    item = Dataset()
-    item.add_new("LUTDescriptor", "US", [16, 0, 8])
-    item.add_new("LUTData", "OW", bytes(entries))
-    pixels = render(dicom(stored, VOILUTSequence=[item])).pixels
-    np.testing.assert_allclose(pixels, np.array(entries)[stored] / 255, atol=1e-6)
 
 
 def test_big_endian_words_and_bytes_in_words_come_out_right(dicom, write):
@@ -199,35 +138,6 @@ def test_short_voi_table_gives_way_to_the_full_range(dicom, lut):
     rendered = render(dicom(RAMP, BitsStored=12, VOILUTSequence=[item]))
     assert rendered.window == "full range"
     assert "LUTData (0028,3006) has" in rendered.warnings[0]
-
-
-@given(
-    center=st.floats(-5000, 5000),
-    width=st.floats(1e-3, 1e5),
-    kind=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
-)
-def test_windows_rise_and_stay_in_range(center, width, kind):
-    if not valid_window(center, width, kind):
-        return
-    values = np.linspace(-9000, 9000, 401)
-    shown = window(center, width, kind)(values)
-    assert np.isfinite(shown).all()
-    assert (np.diff(shown) >= 0).all()
-    assert shown.min() >= 0
-    assert shown.max() <= 1
-
-
-@given(
-    center=st.integers(-3000, 5000),
-    width=st.integers(1, 9000),
-    kind=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]),
-)
-def test_window_arithmetic_agrees_with_the_standard_read_slowly(reference, center, width, kind):
-    dataset = Dataset()
-    dataset.BitsStored, dataset.PixelRepresentation, dataset.PhotometricInterpretation = 12, 0, "MONOCHROME2"
-    dataset.WindowCenter, dataset.WindowWidth, dataset.VOILUTFunction = center, width, kind
-    values = np.arange(0, 4096, 41)
-    np.testing.assert_allclose(window(center, width, kind)(values), reference(dataset, values), atol=1e-9)
 
 
 def test_j2k_whose_sign_differs_from_the_header_is_reinterpreted():

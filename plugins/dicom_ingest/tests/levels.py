@@ -1,0 +1,45 @@
+"""How far apart two images are, in 8-bit grey levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from medkit_dicom_ingest.parse import parse
+from medkit_dicom_ingest.rendering import rendered_frames
+
+FRAMES = 4
+"""So many frames of a file are compared."""
+DELIBERATE = dict.fromkeys(
+    ("invalid window: above all values", "invalid window: below all values"),
+    "A window that no possible value falls into makes one flat grey; medkit shows the full range and warns",
+)
+"""Cases in which medkit does not do what the standard says, and why."""
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+def shown_by_medkit(data: bytes, dtype: type = np.uint8) -> list[np.ndarray]:
+    """Return the first frames as medkit shows them, in colour where there is colour."""
+    frames: Iterator = rendered_frames(parse(data), dtype=dtype, in_colour=True)
+    return [frame.pixels for frame in islice(frames, FRAMES)]
+
+
+def apart(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference in any channel; infinite where the sizes differ.
+
+    Grey counts as three equal channels, but medkit gives luminance where hardly a pixel is coloured: then luminance is
+    compared.
+
+    Args:
+        found: (H,W) or (H,W,3) levels 0…255.
+        expected: the same of the oracle.
+    """
+    if found.shape[:2] != expected.shape[:2]:
+        return np.inf
+    found, expected = found.astype(np.float64), expected.astype(np.float64)
+    if found.ndim == 2 and expected.ndim == 3:
+        expected = expected @ LUMINANCE
+    if found.ndim == 3 and expected.ndim == 2:
+        expected = expected[..., None]
+    return float(np.abs(found - expected).max())
