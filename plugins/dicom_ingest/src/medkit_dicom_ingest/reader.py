@@ -95,7 +95,7 @@ class DicomBitmapReader(ImageReader):
             c.SOURCE: img.source.as_dict(),
         }
         pixels = np.atleast_3d(img.pixels).transpose(2, 0, 1)
-        return np.ascontiguousarray(np.broadcast_to(pixels, (self.channels, *pixels.shape[1:]))), meta
+        return np.repeat(pixels, self.channels // len(pixels), axis=0), meta
 
 
 class LoadBitmapd(MapTransform):

@@ -13,10 +13,10 @@ from medkit.errors import ConfigError
 from medkit_dicom_ingest.contrast import Voi
 from medkit_dicom_ingest.failure import CODES
 from medkit_dicom_ingest.ingest.options import PLANES, Options
-from medkit_dicom_ingest.ingest.run import FAILURES, Report, Request, default_workers
+from medkit_dicom_ingest.ingest.run import FAILURES, INTERRUPTED, Report, Request, default_workers
 from medkit_dicom_ingest.ingest.run import ingest as run_ingest
 
-NOTHING_DONE, SOME_FAILED, INTERRUPTED = 2, 3, 130
+NOTHING_DONE, SOME_FAILED = 2, 3
 GIB = 2**30
 
 
@@ -129,8 +129,8 @@ def lines(report: Report, output: Path) -> list[str]:
 
 def exit_code(report: Report) -> int:
     """Return 130 interrupted, 2 nothing done, 3 some failed, 0 done."""
-    if report.stopped == "interrupted":
-        return INTERRUPTED
+    if report.stopped == INTERRUPTED:
+        return 130
     if not report.outputs:
         return NOTHING_DONE
     return SOME_FAILED if report.failed or report.stopped else 0

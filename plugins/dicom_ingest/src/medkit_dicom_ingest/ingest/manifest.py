@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -78,8 +79,12 @@ ROWS_AT_ONCE = 1000
 
 def columns(options: Options) -> dict[str, type]:
     """Return the columns of a manifest."""
-    kept = LINKS if options.identifiers else UIDS if options.uids else ()
-    return COLUMNS | {COLUMN_OF[keyword]: str for keyword in kept}
+    return COLUMNS | {COLUMN_OF[keyword]: str for keyword in kept(options)}
+
+
+def kept(options: Options) -> tuple[str, ...]:
+    """Return the attributes that identify and are kept all the same, because the user asks for them."""
+    return LINKS if options.identifiers else UIDS if options.uids else ()
 
 
 def row(picture: Picture, source: Source, pixels: np.ndarray) -> dict[str, Any]:
@@ -154,6 +159,13 @@ def _as_text(line: dict[str, Any], kinds: dict[str, type]) -> dict[str, Any]:
     return {name: "" if line.get(name) is None else line[name] for name in kinds}
 
 
+def _as_utf8(line: dict[str, Any], kinds: dict[str, type]) -> dict[str, Any]:
+    """Return a row for Parquet, which holds UTF-8 only; other bytes of a file's name become ``\\xe9``."""
+    return {name: line.get(name) for name in kinds} | {
+        "source": os.fsencode(line["source"]).decode("utf-8", "backslashreplace")
+    }
+
+
 def _write_parquet(path: Path, kinds: dict[str, type], rows: Iterator[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -162,4 +174,4 @@ def _write_parquet(path: Path, kinds: dict[str, type], rows: Iterator[dict[str, 
     schema = pa.schema([(name, types[kind]) for name, kind in kinds.items()])
     with whole(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         while some := list(islice(rows, ROWS_AT_ONCE)):
-            writer.write_table(pa.Table.from_pylist([{k: line.get(k) for k in kinds} for line in some], schema))
+            writer.write_table(pa.Table.from_pylist([_as_utf8(line, kinds) for line in some], schema))

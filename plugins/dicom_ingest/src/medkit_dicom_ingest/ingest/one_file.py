@@ -18,7 +18,7 @@ from medkit_dicom_ingest.contrast import Voi
 from medkit_dicom_ingest.failure import SKIPPED, ImageError
 from medkit_dicom_ingest.ingest import manifest
 from medkit_dicom_ingest.ingest.burned_in import burned_in_risk
-from medkit_dicom_ingest.ingest.identity import links, patient_key, without_identifiers
+from medkit_dicom_ingest.ingest.identity import links, patient_key, text, without_identifiers
 from medkit_dicom_ingest.ingest.options import Options
 from medkit_dicom_ingest.ingest.png import encode_png
 from medkit_dicom_ingest.ingest.shareable import shareable
@@ -26,7 +26,7 @@ from medkit_dicom_ingest.parse import looks_like_dicom, parse
 from medkit_dicom_ingest.pictures import Choices, Picture, pictures, read_bytes
 
 IMAGES, QUARANTINE = "images", "quarantine"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,8 @@ class Reader:
             outcome.code, outcome.reason = error.code, str(error)
             if outcome.rows:
                 outcome.reason = f"image {len(outcome.rows) + 1}: {error} ({len(outcome.rows)} written)"
-        except MemoryError:
-            outcome.status, outcome.code = "failed", "memory_limit"
-            outcome.reason = "needs more memory than --memory-limit allows"
         except OSError as error:
-            if error.errno not in DISK_FULL:
+            if error.errno not in NO_SPACE:
                 raise
             outcome.disk_full = True
         return outcome
@@ -150,9 +147,7 @@ class Reader:
         }
         if dataset is not None:
             row["patient_key"] = patient_key(self.secret, dataset)
-            found = links(dataset)
-            if chosen.identifiers or chosen.uids:
-                row |= {manifest.COLUMN_OF[keyword]: value for keyword, value in found.items()}
+            row |= {manifest.COLUMN_OF[keyword]: text(dataset, keyword) for keyword in manifest.kept(chosen)}
             if not chosen.identifiers:
                 row["source"] = without_identifiers(task.name, dataset, self.secret, chosen.uids)
         return row

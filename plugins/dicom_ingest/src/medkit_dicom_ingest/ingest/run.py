@@ -6,13 +6,13 @@ import importlib.metadata
 import os
 import re
 import shutil
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from medkit.errors import ConfigError, DataError
 from medkit.files import sha256, write_json
@@ -20,17 +20,18 @@ from medkit.tables import write_csv
 from medkit_dicom_ingest.ingest import manifest
 from medkit_dicom_ingest.ingest.identity import keyed, read_secret
 from medkit_dicom_ingest.ingest.key_file import KeyFile
-from medkit_dicom_ingest.ingest.one_file import IMAGES, QUARANTINE, Outcome, Reader, Task
+from medkit_dicom_ingest.ingest.one_file import IMAGES, NO_SPACE, QUARANTINE, Outcome, Reader, Task
 from medkit_dicom_ingest.ingest.options import Options
 from medkit_dicom_ingest.ingest.state import State
-from medkit_dicom_ingest.ingest.walk import files_below
+from medkit_dicom_ingest.ingest.walk import OURS, files_below
 from medkit_dicom_ingest.ingest.workers import outcomes
 
-STATE, SUMMARY, FAILURES = ".ingest/state.sqlite", "ingest.json", "failures.csv"
+SUMMARY, FAILURES = "ingest.json", "failures.csv"
 MANIFESTS = ("manifest.csv", "manifest.parquet")
 FORMAT = 1
+INTERRUPTED, DISK_FULL = "interrupted", "the disk is full"
 SECONDS_BETWEEN_COMMITS = 1.0
-OURS = re.compile(r"\.?[0-9a-f]{64}(_\d{5,})?\.png(\..*)?")
+IMAGE_NAME = re.compile(r"\.?[0-9a-f]{64}(_\d{5,})?\.png(\..*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +103,32 @@ def ingest(request: Request, progress: Callable[[int], Callable[[], None]]) -> R
     prepare(request)
     report = Report()
     with ExitStack() as opened:
-        state = State(request.output / STATE)
+        state = State(request.output / OURS)
         opened.callback(state.close)
         run = _begin(state, request, secret)
         keys = opened.enter_context(KeyFile(request.key_file)) if request.key_file else None
         try:
-            _process(request, state, run, secret, keys, progress, report)
-        except KeyboardInterrupt:
-            report.stopped = "interrupted"
-        state.commit()
-        if not report.stopped:
-            state.set_note("open", False)
-        _finish(request, state, run, secret, report)
-        if keys:
-            keys.write()
+            try:
+                _process(request, state, run, secret, keys, progress, report)
+            except KeyboardInterrupt:
+                report.stopped = INTERRUPTED
+            state.commit()
+            _finish(request, state, run, report)
+            if keys:
+                keys.write()
+        except (OSError, sqlite3.OperationalError) as error:
+            if not disk_is_full(error):
+                raise
+            state.rollback()
+            report.stopped = DISK_FULL
     return report
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Return whether the operating system or SQLite says so."""
+    if isinstance(error, OSError):
+        return error.errno in NO_SPACE
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def prepare(request: Request) -> None:
@@ -131,7 +143,7 @@ def prepare(request: Request) -> None:
     output = request.output
     try:
         output.mkdir(parents=True, exist_ok=True)
-        if any(output.iterdir()) and not (output / STATE).is_file():
+        if any(output.iterdir()) and not (output / OURS).is_file():
             raise ConfigError(f'"{output}" is not empty and was not made by medkit ingest: give a new folder')
         if not request.resume:
             for name in (".ingest", IMAGES, QUARANTINE):
@@ -177,7 +189,7 @@ def _process(
     report: Report,
 ) -> None:
     total = 0
-    for name in files_below(request.source, request.output):
+    for name in files_below(request.source):
         state.see(name, run)
         total += 1
     state.commit()
@@ -191,7 +203,7 @@ def _process(
     committed = time.monotonic()
     for task, outcome in outcomes(reader, tasks, request.workers, request.seconds, request.memory):
         if outcome.disk_full:
-            report.stopped = "the disk is full"
+            report.stopped = DISK_FULL
             return
         _settle(request, state, task, outcome)
         if keys and outcome.links:
@@ -212,27 +224,23 @@ def _settle(request: Request, state: State, task: Task, outcome: Outcome) -> Non
         (request.output / output).unlink(missing_ok=True)
 
 
-def _finish(request: Request, state: State, run: int, secret: bytes, report: Report) -> None:
+def _finish(request: Request, state: State, run: int, report: Report) -> None:
     """Write the manifest, the failures and the summary, and remove what no row stands for."""
     output, kinds = request.output, manifest.columns(request.options)
     table = output / MANIFESTS[request.parquet]
-
-    def counted() -> Iterator[dict[str, Any]]:
-        for row in state.rows():
-            report.outputs += 1
-            report.quarantined += row["output"].startswith(QUARANTINE)
-            yield row
-
-    manifest.write_manifest(table, kinds, counted())
-    (output / MANIFESTS[not request.parquet]).unlink(missing_ok=True)
-    write_csv(output / FAILURES, manifest.FAILURES, state.failures())
-    (output / FAILURES).chmod(0o600)
+    report.outputs, report.quarantined = state.images(), state.images(QUARANTINE)
     report.causes = state.causes()
     report.failed = state.count("status = 'failed'")
     report.gone = state.count("seen != ? AND rows != '[]'", run)
-    if not report.stopped and state.note("sweep"):
-        _sweep(output, state)
+    manifest.write_manifest(table, kinds, state.rows())
+    (output / MANIFESTS[not request.parquet]).unlink(missing_ok=True)
+    write_csv(output / FAILURES, manifest.FAILURES, state.failures())
+    (output / FAILURES).chmod(0o600)
+    if not report.stopped:
+        if state.note("sweep"):
+            _sweep(output, state)
         state.set_note("sweep", False)
+        state.set_note("open", False)
     write_json(
         output / SUMMARY,
         {
@@ -255,7 +263,7 @@ def _sweep(output: Path, state: State) -> None:
     for folder in (IMAGES, QUARANTINE):
         for path in (output / folder).glob("*/*"):
             name = path.relative_to(output).as_posix()
-            if OURS.fullmatch(path.name) and not state.stands(name):
+            if IMAGE_NAME.fullmatch(path.name) and not state.stands(name):
                 path.unlink(missing_ok=True)
 
 

@@ -65,6 +65,11 @@ class State:
         self._db.execute("COMMIT")
         self._db.execute("BEGIN IMMEDIATE")
 
+    def rollback(self) -> None:
+        """Forget what came after the last commit."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
     def note(self, name: str) -> Any:
         """Return what was noted under ``name``, None where nothing was."""
         found = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
@@ -84,6 +89,14 @@ class State:
     def count(self, where: str = "1", *values: Any) -> int:
         """Return how many files meet a condition."""
         number: int = self._db.execute(f"SELECT count(*) FROM files WHERE {where}", values).fetchone()[0]
+        return number
+
+    def images(self, folder: str = "") -> int:
+        """Return how many images there are, in all or in ``folder`` of OUTPUT."""
+        number: int = self._db.execute(
+            "SELECT count(*) FROM files, json_each(files.rows) WHERE json_extract(value, '$.output') LIKE ? || '%'",
+            (folder,),
+        ).fetchone()[0]
         return number
 
     def causes(self) -> list[tuple[str, str, int]]:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from medkit.errors import DataError
 
+OURS = ".ingest/state.sqlite"
+"""File that every OUTPUT holds."""
 NO_IMAGES = ("DICOMDIR", "THUMBS.DB", "DESKTOP.INI")
 
 
-def files_below(source: Path, output: Path) -> Iterator[str]:
+def files_below(source: Path) -> Iterator[str]:
     """Yield the path below ``source`` of every file, with ``/``; of a file, its own name.
 
-    Hidden files and folders, DICOMDIR and ``output`` are left out. Links, pipes and devices are given, so that they are
-    listed, but links to folders are not followed.
+    Hidden files and folders, DICOMDIR, and what medkit ingest has made are left out. Links, pipes and devices are given,
+    so that they are listed, but links to folders are not followed.
 
     Raises:
         DataError: a folder cannot be read.
@@ -23,7 +25,6 @@ def files_below(source: Path, output: Path) -> Iterator[str]:
     if not source.is_dir():
         yield source.name
         return
-    ours = output.resolve()
     waiting = [""]
     while waiting:
         below = waiting.pop()
@@ -35,7 +36,7 @@ def files_below(source: Path, output: Path) -> Iterator[str]:
                         continue
                     if not entry.is_dir(follow_symlinks=False):
                         yield name
-                    elif Path(entry.path).resolve() != ours:
+                    elif not Path(entry.path, OURS).is_file():
                         waiting.append(f"{name}/")
         except OSError as error:
             raise DataError(f'folder "{error.filename}" cannot be read: {error.strerror}') from error

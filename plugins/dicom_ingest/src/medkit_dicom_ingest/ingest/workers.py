@@ -1,4 +1,8 @@
-"""Processes that read files and may die: decoders are given hostile bytes."""
+"""Processes that read files and may die: decoders are given hostile bytes.
+
+A pool of the standard library ends with its first dead process, and pools that replace it have to guess which task it
+had. Here each worker has a pipe of its own, so the parent knows.
+"""
 
 from __future__ import annotations
 
@@ -8,68 +12,135 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from medkit_dicom_ingest.ingest.one_file import Outcome, Reader, Task
+from medkit_dicom_ingest.ingest.one_file import Outcome
 
-WAITING = 4
-"""Tasks that wait for a worker, for each worker."""
-_reader: Reader
+T = TypeVar("T")
+AHEAD = 2
+"""Tasks that a worker has at once: it begins the second while the parent writes down the first."""
 
 
 def outcomes(
-    reader: Reader, tasks: Iterable[Task], workers: int, seconds: float, memory: int
-) -> Iterator[tuple[Task, Outcome]]:
-    """Yield what became of each file, in the order in which they end.
+    reader: Callable[[T], Outcome], tasks: Iterable[T], workers: int, seconds: float, memory: int
+) -> Iterator[tuple[T, Outcome]]:
+    """Yield what became of each task, in the order in which they end.
 
-    A worker that dies or takes too long costs its own file alone; another takes its place. A few tasks are in memory at
+    A worker that dies or takes too long costs its own task alone; another takes its place. A few tasks are in memory at
     once, however many there are.
 
     Args:
-        reader: what every worker does.
+        reader: what every worker does with a task; both can be pickled.
         tasks: the files.
         workers: processes.
-        seconds: that one file may take.
+        seconds: that one task may take.
         memory: bytes that a worker may have beyond what it starts with.
+
+    Raises:
+        RuntimeError: a worker does not even start.
     """
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if sys.platform != "win32":
         context.set_forkserver_preload([__name__])
-    coming = iter(tasks)
-    with ProcessPool(workers, context=context, initializer=_begin, initargs=(reader, memory)) as pool:
-        running: dict[ProcessFuture, Task] = {}
-        try:
-            while True:
-                while len(running) < WAITING * workers and (task := next(coming, None)) is not None:
-                    running[pool.schedule(_read, args=(task,), timeout=seconds)] = task
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), _outcome(future, seconds)
-        finally:
-            pool.stop()
+    coming, again = iter(tasks), deque[T]()
 
+    def upcoming() -> T | None:
+        return again.popleft() if again else next(coming, None)
 
-def _outcome(future: ProcessFuture, seconds: float) -> Outcome:
+    crew = [_Worker(context, reader, memory) for _ in range(workers)]
     try:
-        outcome: Outcome = future.result()
-        return outcome
-    except TimeoutError:
-        return Outcome("failed", code="time_limit", reason=f"took longer than {seconds:g} s (--time-limit)")
-    except ProcessExpired as error:
-        how = f"signal {-error.exitcode}" if error.exitcode < 0 else f"exit code {error.exitcode}"
-        return Outcome("failed", code="crashed", reason=f"ended the process that read it ({how})")
+        while True:
+            for worker in crew:
+                worker.take(upcoming, seconds)
+            busy = {worker.pipe: worker for worker in crew if worker.tasks}
+            if not busy:
+                return
+            patience = min(worker.deadline for worker in busy.values()) - time.monotonic()
+            for pipe in wait(list(busy), timeout=max(patience, 0)) or list(busy):
+                worker = busy[pipe]
+                ended = worker.answer(seconds)
+                if ended is None:
+                    continue
+                yield ended
+                if worker.gone:
+                    again.extend(worker.tasks)
+                    crew[crew.index(worker)] = _Worker(context, reader, memory)
+    finally:
+        for worker in crew:
+            worker.end()
 
 
-def _begin(reader: Reader, memory: int) -> None:
+class _Worker:
+    """One process, its pipe, and the tasks that it has not answered yet, the first of which it is at."""
+
+    def __init__(self, context: BaseContext, reader: Callable[[T], Outcome], memory: int) -> None:
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, reader, memory), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.tasks: deque[object] = deque()
+        self.deadline = 0.0
+        self.gone = False
+        try:
+            self.pipe.recv()
+        except EOFError as error:
+            raise RuntimeError("a worker process does not start") from error
+
+    def take(self, upcoming: Callable[[], object], seconds: float) -> None:
+        while len(self.tasks) < AHEAD and (task := upcoming()) is not None:
+            if not self.tasks:
+                self.deadline = time.monotonic() + seconds
+            self.tasks.append(task)
+            with suppress(OSError):  # it is dead: the next answer says so
+                self.pipe.send(task)
+
+    def answer(self, seconds: float) -> tuple[T, Outcome] | None:
+        """Return the first task and what became of it, None where there is still time."""
+        if self.pipe.poll():
+            try:
+                outcome = self.pipe.recv()
+            except Exception:  # EOFError, or half an answer
+                self.end()
+                code = self.process.exitcode or 0
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                outcome = Outcome("failed", code="crashed", reason=f"ended the process that read it ({how})")
+        elif time.monotonic() < self.deadline:
+            return None
+        else:
+            self.process.kill()
+            self.end()
+            outcome = Outcome("failed", code="time_limit", reason=f"took longer than {seconds:g} s (--time-limit)")
+        self.deadline = time.monotonic() + seconds
+        return self.tasks.popleft(), outcome
+
+    def end(self) -> None:
+        self.gone = True
+        self.pipe.close()
+        self.process.join(1)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+
+
+def _work(pipe: Connection, reader: Callable[[T], Outcome], memory: int) -> None:
+    """Answer one task after the other until the pipe is closed."""
+    _begin(memory)
+    pipe.send("ready")
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(_read(reader, pipe.recv()))
+
+
+def _begin(memory: int) -> None:
     """Make a worker ready: one thread, a limit to its memory, and no life without its parent."""
-    global _reader
-    _reader = reader
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _limit_memory(memory)
@@ -95,10 +166,15 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _read(task: Task) -> Outcome:
+def _read(reader: Callable[[T], Outcome], task: T) -> Outcome:
     try:
-        return _reader(task)
+        return reader(task)
     except RecursionError:
         return Outcome("failed", code="corrupt", reason="nested too deep to be an image's")
+    except MemoryError:
+        return Outcome("failed", code="memory_limit", reason="needs more memory than --memory-limit allows")
+    except cv2.error as error:
+        code = "memory_limit" if error.code == cv2.Error.StsNoMem else "crashed"
+        return Outcome("failed", code=code, reason=f"OpenCV: {' '.join(str(error.err).split())[:120]}")
     except Exception as error:  # a defect of ours must not cost the other files
         return Outcome("failed", code="crashed", reason=f"unexpected {type(error).__name__}: please report it")
