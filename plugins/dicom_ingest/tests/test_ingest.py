@@ -25,6 +25,7 @@ from medkit_dicom_ingest.rendering import render
 from PIL import Image
 from pydicom import dcmread
 
+import medkit
 from medkit import contracts as c
 from medkit.compose import SafeCompose
 from medkit.errors import ConfigError, DataError
@@ -451,3 +452,17 @@ def test_one_run_at_a_time_writes_to_a_folder(source, tmp_path):
     finally:
         state.close()
     assert request(source, out).output == out
+
+
+def test_what_was_ingested_is_a_data_set(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, tags in enumerate([{"PatientID": "7"}, {"PatientID": "7"}, {"BurnedInAnnotation": "YES"}]):
+        (tmp_path / "in" / f"{number}.dcm").write_bytes(dx(number, **tags))
+    run(tmp_path / "in", tmp_path / "out")
+    samples = medkit.dataset("ingested", section="all", dataset_dir=str(tmp_path / "out"))
+    assert len(samples) == 2
+    assert samples[0][c.PATIENT] == samples[1][c.PATIENT] != ""
+    assert all(Path(sample[c.IMAGE]).is_file() for sample in samples)
+    assert len(medkit.dataset("ingested", section="all", dataset_dir=str(tmp_path / "out"), quarantined=True)) == 3
+    with pytest.raises(DataError, match=r"has no manifest.csv with images"):
+        medkit.dataset("ingested", section="all", dataset_dir=str(tmp_path / "in"))

@@ -32,7 +32,12 @@ def medkit_datasets():
             "dicom_folder",
             "medkit_dicom_ingest.folder:dicom_folder",
             "every image file below a folder, in natural order, without labels",
-        )
+        ),
+        Component(
+            "ingested",
+            "medkit_dicom_ingest.ingested:ingested",
+            "what `medkit ingest` has made, without labels; boxes come out in the original images' pixels",
+        ),
     ]
 
 

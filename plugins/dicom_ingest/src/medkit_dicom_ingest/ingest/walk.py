@@ -16,7 +16,7 @@ NO_IMAGES = ("DICOMDIR", "THUMBS.DB", "DESKTOP.INI")
 def files_below(source: Path) -> Iterator[str]:
     """Yield the path below ``source`` of every file, with ``/``; of a file, its own name.
 
-    Hidden files and folders, DICOMDIR, and what medkit ingest has made are left out. Links, pipes and devices are given,
+    Hidden files and folders, DICOMDIR, and what medkit ingest made are left out. Links, pipes and devices are given,
     so that they are listed, but links to folders are not followed.
 
     Raises:
