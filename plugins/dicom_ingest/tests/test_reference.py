@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,26 +14,21 @@ from medkit_dicom_ingest.lut import read_table
 from medkit_dicom_ingest.reader import read_picture
 from medkit_dicom_ingest.rendering import render
 
-from . import reference, shipped
-from .cases import all_cases
+from . import dcmtk, reference, shipped
+from .cases import all_cases, by_rule
 from .cases_contrast import packed
 from .cases_samples import NATIVE
-from .levels import DELIBERATE, FRAMES, LUMINANCE, apart, shown_by_medkit
+from .levels import DELIBERATE, FRAMES, LUMINANCE, TOLERATED, apart, shown_by_medkit
 from .synthetic import make_dicom, make_lut, to_bytes
 
 CASES = all_cases()
 IMAGES = [path for path in shipped.files() if not shipped.no_image(path)]
+PAGE = Path(__file__).parents[3] / "docs" / "dicom_rendering.md"
 ROUNDING = 0.5 + 1e-3  # of a level; float32 adds a little
-TOLERATED = {
-    r"JPEG (baseline|extended): colour": 1,  # chroma stays whole between libjpeg and the reference, not in our decoder
-    r".*/examples_ybr_color\.dcm": 1,  # as above
-    r"HTJ2K lossy: .*": 1,  # OpenJPH and OpenJPEG differ by one in 65,536
-    r".*/SC_rgb_dcmtk_\+eb\+cy.*|.*/SC_rgb_jpeg_lossy_gdcm\.dcm": 2,  # chroma as above, at full contrast
-}
 
 
 def tolerance(name: str) -> float:
-    return ROUNDING + next((levels for pattern, levels in TOLERATED.items() if re.fullmatch(pattern, name)), 0)
+    return ROUNDING + next((levels for pattern, (levels, _) in TOLERATED.items() if re.fullmatch(pattern, name)), 0)
 
 
 def test_the_cases_are_several_hundred():
@@ -141,3 +137,18 @@ def test_rescale_window_and_polarity_together_agree_with_the_reference(
 def test_luminance_weighs_the_channels_by_bt601():
     case = CASES["RGB: 8 bits planar 1"]
     np.testing.assert_allclose(render(case.dataset).pixels, case.stored[0] @ LUMINANCE / 255, atol=1e-6)
+
+
+def test_the_page_in_docs_is_of_these_cases_files_and_exceptions():
+    page = PAGE.read_text(encoding="utf-8")
+    rows = {row[0]: row[1:] for line in page.splitlines() if len(row := [c.strip() for c in line.split("|")[1:-1]]) > 2}
+    for rule, cases in by_rule():
+        allowed = sum(case.name in DELIBERATE for case in cases)
+        count, medkit = rows[rule][:2]
+        assert int(count) == len(cases)
+        assert int(medkit.split(",")[0]) == len(cases) - allowed
+    assert int(rows["all"][0]) == len(CASES)
+    for path in IMAGES:
+        assert path.name in rows or path.parent.name in page
+    for why in (*dcmtk.EXPLAINED, *dcmtk.REFUSED, *DELIBERATE.values(), *(why for _, why in TOLERATED.values())):
+        assert why in page
