@@ -40,17 +40,14 @@ def read_with_itk(path: Path, data: bytes) -> Volume:
         image_io, sizes, item_bytes = _described(path, header)
         colour = _is_colour(image_io, header)
         needed = check_size(sizes, item_bytes, "DimSize" if header.format == "MetaImage" else "sizes")
+        affine = _placed(image_io)
         _check_length(path, data, header, held, needed)
-        image = _read(path, image_io, colour)
-    import itk
-
-    voxels = itk.array_view_from_image(image).view(np.ndarray)
+        image, voxels = _read(path, image_io, colour)
     axes = voxels.ndim - colour
     voxels = voxels.transpose(*range(axes - 1, -1, -1), *range(axes, voxels.ndim))[..., : 3 if colour else None]
     missing = 4 - axes
     voxels = voxels[(slice(None),) * axes + (None,) * missing]
     warnings: list[str] = []
-    affine = _placed(image_io, warnings)
     tag = next((shown for field, shown in SPACING_FIELDS.items() if field in header.fields), "")
     if not header.fields.keys() & {"transformmatrix", "rotation", "orientation", "spacedirections"}:
         warnings.append("no orientation in the header: taken as LPS, towards the patient's left, back and head")
@@ -59,7 +56,7 @@ def read_with_itk(path: Path, data: bytes) -> Volume:
 
 def _described(path: Path, header: TextHeader) -> tuple[Any, list[int], int]:
     """Return ITK's reader, the sizes and the bytes of a voxel; nothing is read but the header."""
-    import itk  # seconds, and only for such files
+    import itk  # here, for it takes seconds; under `quiet`, for SWIG crashes where its warnings are errors
 
     try:
         image_io = (itk.MetaImageIO if header.format == "MetaImage" else itk.NrrdImageIO).New()
@@ -98,7 +95,8 @@ def _check_length(path: Path, data: bytes, header: TextHeader, held: int, needed
         check_deflated(body, needed)
 
 
-def _read(path: Path, image_io: Any, colour: bool) -> Any:
+def _read(path: Path, image_io: Any, colour: bool) -> tuple[Any, np.ndarray]:
+    """Return ITK's image and its voxels (T,K,J,I) or fewer axes, channels last, which live as long as the image."""
     import itk
 
     component = image_io.GetComponentTypeAsString(image_io.GetComponentType())
@@ -107,12 +105,13 @@ def _read(path: Path, image_io: Any, colour: bool) -> Any:
     if colour:
         pixel = (itk.RGBPixel if components == 3 else itk.RGBAPixel)[itk.UC]
     try:
-        return itk.imread(str(path), pixel_type=pixel, imageio=image_io)
+        image = itk.imread(str(path), pixel_type=pixel, imageio=image_io)
+        return image, itk.array_view_from_image(image).view(np.ndarray)
     except Exception as error:
         raise _unreadable("the file", error) from error
 
 
-def _placed(image_io: Any, warnings: list[str]) -> np.ndarray:
+def _placed(image_io: Any) -> np.ndarray:
     """Return the matrix (RAS+) of ITK's directions and spacings (LPS+)."""
     affine, count = np.eye(4), min(int(image_io.GetNumberOfDimensions()), 3)
     affine[2, 2] = float(count > 2)

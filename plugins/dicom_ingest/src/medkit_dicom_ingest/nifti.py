@@ -69,7 +69,7 @@ def read_nifti(path: Path, data: bytes) -> Volume:
             raise ImageError("truncated", f"{len(data)} bytes of gzip cannot hold {needed}: truncated")
         data, whole = _inflated(data, needed)
         if not whole:
-            raise ImageError("corrupt", "the gzip stream is corrupt")
+            raise ImageError("corrupt", "the gzip stream is truncated or corrupt")
     if len(data) < needed:
         raise ImageError("truncated", f"the file holds {len(data)} bytes, its header needs {needed}: truncated")
     voxels = np.ndarray((*sizes, 1, 1, 1)[: max(4, len(sizes))], dtype, data, offset, order="F")
@@ -103,12 +103,13 @@ def _inflated(data: bytes, length: int) -> tuple[bytes, bool]:
             inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
             parts.append(inflater.decompress(data, missing))
             missing -= len(parts[-1])
-            if missing == 0 and not inflater.eof:
-                inflater.decompress(inflater.unconsumed_tail, 65536)  # reaches the checksum where nothing else follows
+            if missing == 0 and not inflater.eof:  # the checksum is behind it, unless more follows than was asked for
+                rest = inflater.decompress(inflater.unconsumed_tail, 65536)
+                return b"".join(parts), inflater.eof or len(rest) == 65536
             data = inflater.unused_data
     except zlib.error:
         return b"".join(parts), False
-    return parts[0] if len(parts) == 1 else b"".join(parts), True
+    return b"".join(parts), True
 
 
 def _scaling(header: AnalyzeHeader) -> tuple[float, float]:
