@@ -259,11 +259,12 @@ def _decoded(codec: str, stream: bytes, header: Header, options: dict[str, str])
 def _nothing_ignored() -> Iterator[None]:
     """Raise what a decoder drops on its way out: HTJ2K's leaves the rest of a damaged image as memory was before."""
     dropped: list[str] = []
-    before, sys.unraisablehook = sys.unraisablehook, lambda unraisable: dropped.append(str(unraisable.exc_value))
+    before = sys.unraisablehook, sys.excepthook  # Cython calls the one, and the other for its traceback
+    sys.unraisablehook, sys.excepthook = lambda lost: dropped.append(str(lost.exc_value)), lambda *error: None
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook, sys.excepthook = before
     if dropped:
         raise ValueError(dropped[0])
 
