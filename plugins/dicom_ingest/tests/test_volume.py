@@ -314,6 +314,15 @@ def test_an_sform_that_spans_nothing_gives_way_to_the_qform(tmp_path):
     assert found[0].source.spacing_tag == "pixdim"
 
 
+@pytest.mark.parametrize("size", [0, np.nan, np.inf, 1e38, 1e-40])
+def test_a_pixdim_that_is_no_length_is_no_spacing(tmp_path, size, capfd):
+    path = nifti(tmp_path / "v.nii", PHANTOM, qform_code=0, sform_code=0, pixdim=[1, size, 1, 1, 1, 1, 1, 1])
+    (first, *others) = read(path)
+    assert len(others) == 6
+    assert first.source.spacing_mm == ([1.0, 1.0] if size == 0 else None)  # nibabel mends 0
+    assert capfd.readouterr() == ("", "")
+
+
 def test_micrometres_become_millimetres(tmp_path):
     found = read(nifti(tmp_path / "v.nii", PHANTOM, xyzt_units=3))
     np.testing.assert_allclose(found[0].source.spacing_mm, [0.001, 0.001])

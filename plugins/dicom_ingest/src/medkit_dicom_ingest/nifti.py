@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from nibabel.analyze import AnalyzeHeader
-from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 
@@ -21,6 +21,8 @@ DEFLATE_RATIO = 1032
 """No deflated byte becomes more bytes than this."""
 MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 LABEL_INTENT = 1002
+SILENT = logging.Logger("nibabel", logging.CRITICAL + 1)
+"""Takes what nibabel says of a header that it mends."""
 
 
 def header_class(data: bytes) -> type[AnalyzeHeader] | None:
@@ -50,8 +52,8 @@ def read_nifti(path: Path, data: bytes) -> Volume:
     kind = header_class(data)
     packed = data.startswith(GZIP)
     try:
-        with LoggingOutputSuppressor():
-            header = kind.from_fileobj(BytesIO(_inflated(data, HEAD)[0] if packed else data[:HEAD]), check=True)
+        header = kind.from_fileobj(BytesIO(_inflated(data, HEAD)[0] if packed else data[:HEAD]), check=False)
+        header.check_fix(SILENT)
         dtype, sizes = header.get_data_dtype(), [int(size) for size in header.get_data_shape()]
         offset = max(int(header.get_data_offset()), 0)
     except MemoryError:
@@ -133,10 +135,11 @@ def _placed(header: AnalyzeHeader, warnings: list[str]) -> tuple[np.ndarray, str
         if affine is not None:
             warnings.append(f"{name} is not usable")
     warnings.append("neither qform nor sform: the first axis is taken to run to the left, the others to front and head")
-    stated = all(np.isfinite(pixdim)) and min(pixdim[:2]) > 0
-    sizes = np.array([abs(size) if np.isfinite(size) and size else 1.0 for size in pixdim])
-    affine = np.diag([-sizes[0], sizes[1], sizes[2], 1.0])
-    return _scaled(affine, header), "pixdim" if stated else ""
+    affine = np.diag([-pixdim[0], *pixdim[1:], 1.0])
+    if usable(affine):
+        return _scaled(affine, header), "pixdim"
+    warnings.append("pixdim is not three positive numbers: no spacing")
+    return np.diag([-1.0, 1.0, 1.0, 1.0]), ""
 
 
 def _scaled(affine: np.ndarray, header: AnalyzeHeader) -> np.ndarray:
