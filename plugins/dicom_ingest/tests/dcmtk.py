@@ -45,7 +45,7 @@ EXPLAINED = {
     "It looks at the first window only, and shows the full range where that is not valid": (
         r"invalid window: first of two",
     ),
-    "It centres chroma at 127.5; by C.7.6.3.1.2 it lies around 128": (
+    "It centres chroma at 127.5 (by C.7.6.3.1.2 it lies around 128) and cuts each part to a whole number": (
         r"YBR_FULL: .*",
         r"YBR_FULL_422: .*",
         r"RLE: YBR_FULL",
