@@ -25,7 +25,6 @@ TOLERATED = {
     r"HTJ2K lossy: .*": (1, "Two HTJ2K decoders, OpenJPH and OpenJPEG, round differently"),
 }
 """Where medkit may be so many levels from the reference, and why."""
-LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def shown_by_medkit(data: bytes, dtype: type = np.uint8) -> list[np.ndarray]:
@@ -37,8 +36,7 @@ def shown_by_medkit(data: bytes, dtype: type = np.uint8) -> list[np.ndarray]:
 def apart(found: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference in any channel; infinite where the sizes differ.
 
-    Grey counts as three equal channels, but medkit gives luminance where hardly a pixel is coloured: then luminance is
-    compared.
+    Grey counts as three equal channels.
 
     Args:
         found: (H,W) or (H,W,3) levels 0…255.
@@ -47,8 +45,4 @@ def apart(found: np.ndarray, expected: np.ndarray) -> float:
     if found.shape[:2] != expected.shape[:2]:
         return np.inf
     found, expected = found.astype(np.float64), expected.astype(np.float64)
-    if found.ndim == 2 and expected.ndim == 3:
-        expected = expected @ LUMINANCE
-    if found.ndim == 3 and expected.ndim == 2:
-        expected = expected[..., None]
-    return float(np.abs(found - expected).max())
+    return float(np.abs(np.atleast_3d(found) - np.atleast_3d(expected)).max())

@@ -20,37 +20,27 @@ def quantised(shown: np.ndarray, dtype: DTypeLike) -> np.ndarray:
     return np.rint(shown * np.iinfo(kind).max).astype(kind)
 
 
-def to_grey(rgb: np.ndarray, white: float) -> tuple[np.ndarray, bool]:
-    """Return luminance (H,W) float32 in 0…1 (ITU-R BT.601) and whether the channels really differ.
-
-    Args:
-        rgb: (H,W,3) numbers in 0…white.
-        white: the value of full scale.
-    """
-    red, green, blue = (np.ascontiguousarray(rgb[..., channel]) for channel in range(3))
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        return (red / white).astype(np.float32), False
-    highest = np.maximum(np.maximum(red, green), blue)
-    lowest = np.minimum(np.minimum(red, green), blue)
-    colour = bool(np.mean(highest - lowest > COLOURED * white) > COLOURED_SHARE)
-    grey = (0.299 * red + 0.587 * green + 0.114 * blue) / white
-    return grey.astype(np.float32), colour
-
-
 def displayed(samples: np.ndarray, white: float, dtype: DTypeLike, in_colour: bool) -> tuple[np.ndarray, bool]:
-    """Return samples as ``dtype`` (see `quantised`) and whether their channels really differ.
+    """Return samples as ``dtype`` (see `quantised`) and whether there is colour to speak of.
 
     Args:
         samples: (H,W) grey or (H,W,3) RGB, numbers in 0…white.
         white: the value of full scale.
         dtype: float32, uint8 or uint16.
-        in_colour: give RGB (H,W,3) where there is colour, instead of luminance (H,W).
+        in_colour: give RGB (H,W,3) where the channels differ, instead of luminance (H,W; ITU-R BT.601).
     """
-    grey, colour = (samples / np.float32(white), False) if samples.ndim == 2 else to_grey(samples, white)
-    if not (in_colour and colour):
-        return quantised(grey, dtype), colour
+    scale = np.float32(white)
+    if samples.ndim == 2:
+        return quantised(samples / scale, dtype), False
+    red, green, blue = (np.ascontiguousarray(samples[..., channel]) for channel in range(3))
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return quantised(red / scale, dtype), False
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    colour = bool(np.mean(spread > COLOURED * white) > COLOURED_SHARE)
+    if not in_colour:
+        return quantised((0.299 * red + 0.587 * green + 0.114 * blue) / white, dtype), colour
     exact = samples.dtype == dtype and white == np.iinfo(samples.dtype).max
-    return (np.ascontiguousarray(samples) if exact else quantised(samples / np.float32(white), dtype)), True
+    return (np.ascontiguousarray(samples) if exact else quantised(samples / scale, dtype)), colour
 
 
 def ybr_to_rgb(ybr: np.ndarray, white: float) -> np.ndarray:

@@ -75,7 +75,7 @@ def pictures(data: bytes, path: Path, choices: Choices) -> Iterator[Picture]:
     if looks_like_dicom(data):
         yield from _dicom(data, path, choices)
     elif looks_like_volume(data):
-        for cut in slices(path, data, choices.plane, choices.voi, choices.dtype):
+        for cut in slices(path, data, choices.plane, choices.voi, choices.dtype, choices.in_colour):
             yield Picture(cut.pixels, cut.source, str(path), cut.index)
     else:
         pages = bitmap_pages(data, choices.dtype, choices.in_colour)

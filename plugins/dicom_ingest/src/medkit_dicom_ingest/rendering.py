@@ -78,7 +78,7 @@ def rendered_frames(
     alike, contrast = one_for_all(dataset) and choice.kind != "minmax", None
     for index in range(header.frames):
         with quiet():
-            frame = decode(next(streams), header)
+            frame = _decoded(streams, header, index)
             described = of_frame(dataset, index)
             if header.photometric in MONOCHROME:
                 contrast = contrast if alike and contrast else _Contrast.of(described, header, frame, choice)
@@ -88,6 +88,15 @@ def rendered_frames(
                 pixels, colour = _coloured(described, header, frame, dtype, in_colour)
                 window, warnings = "full range", []
         yield Rendered(pixels, header, described, window, colour, warnings)
+
+
+def _decoded(streams: Iterator[bytes], header: Header, index: int) -> Frame:
+    try:
+        return decode(next(streams), header)
+    except ImageError as error:
+        if header.frames == 1:
+            raise
+        raise ImageError(error.code, f"frame {index + 1} of {header.frames}: {error}") from error
 
 
 @dataclass(slots=True)

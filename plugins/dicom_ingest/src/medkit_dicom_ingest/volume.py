@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from medkit.errors import ConfigError, did_you_mean
-from medkit_dicom_ingest.colour import quantised, to_grey
+from medkit_dicom_ingest.colour import displayed, quantised
 from medkit_dicom_ingest.companion import companion
 from medkit_dicom_ingest.contrast import Voi
 from medkit_dicom_ingest.facts import Source
@@ -101,7 +101,7 @@ def slices(
         source = _facts(volume, turned, window)
         stored = turned.slices[index % count, :, :, index // count]
         if function is None:
-            pixels, source.colour = _coloured(stored, dtype, in_colour)
+            pixels, source.colour = displayed(stored, 255.0, dtype, in_colour)
         else:
             values = stored.astype(np.float64) * volume.slope + volume.intercept
             finite = np.isfinite(values)
@@ -110,12 +110,6 @@ def slices(
                 values[~finite] = 0
             pixels = quantised(np.where(finite, function(values), 0.0), dtype)
         yield Slice(np.ascontiguousarray(pixels), index, source)
-
-
-def _coloured(rgb: np.ndarray, dtype: DTypeLike, in_colour: bool) -> tuple[np.ndarray, bool]:
-    """Return RGB (H,W,3) or luminance (H,W), and whether there is colour, as DICOM is rendered."""
-    grey, colour = to_grey(rgb, 255.0)
-    return quantised(rgb / 255.0 if in_colour and colour else grey, dtype), colour
 
 
 def _facts(volume: Volume, turned: Stack, window: str) -> Source:

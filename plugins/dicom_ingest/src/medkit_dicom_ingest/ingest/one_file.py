@@ -101,7 +101,7 @@ class Reader:
             outcome.status = "skipped" if error.code in SKIPPED else "failed"
             outcome.code, outcome.reason = error.code, str(error)
             if outcome.rows:
-                outcome.reason = f"image {len(outcome.rows) + 1}: {error} ({len(outcome.rows)} written)"
+                outcome.reason = f"{error} (images before: {len(outcome.rows)}, written)"
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
