@@ -1,0 +1,1 @@
+"""A compact CNN as a medkit plugin."""
