@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, fields, replace
+from dataclasses import fields
 from typing import Any
 
 from medkit_dicom_ingest.facts import Source
 
 KEYWORD = "medkit"
 LONGEST = 16384
+FACTS = [fact.name for fact in fields(Source)]
 
 
 def carried(source: Source) -> str:
     """Return what a PNG of one image carries; the caller has removed what must not be shared."""
-    return json.dumps(asdict(replace(source, frames=1)), sort_keys=True)
+    return json.dumps({**{name: getattr(source, name) for name in FACTS}, "frames": 1}, sort_keys=True)
 
 
 def restored(text: object) -> Source | None:

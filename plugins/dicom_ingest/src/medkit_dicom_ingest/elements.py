@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -12,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pydicom import DataElement, Dataset
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.tag import Tag
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag, Tag
 
 from medkit_dicom_ingest.failure import ImageError
 
@@ -47,9 +49,15 @@ def quiet() -> Iterator[list[warnings.WarningMessage]]:
             log.disabled = before
 
 
+@functools.cache
+def tag_of(keyword: str) -> BaseTag:
+    """Return the tag of a keyword of the dictionary."""
+    return Tag(keyword)
+
+
 def name(keyword: str) -> str:
     """Return ``Rows (0028,0010)`` for ``Rows``."""
-    return f"{keyword} {Tag(tag_for_keyword(keyword))}"
+    return f"{keyword} {tag_of(keyword)}"
 
 
 def element(dataset: Dataset, keyword: str) -> DataElement | None:
@@ -58,12 +66,15 @@ def element(dataset: Dataset, keyword: str) -> DataElement | None:
     Raises:
         ImageError: pydicom cannot convert its value.
     """
-    if keyword not in dataset:
-        return None
+    tag = tag_of(keyword)
     try:
-        with quiet():
-            found = dataset[keyword]
-        return None if found.is_empty else found
+        held = dataset.get_item(tag)
+        if held is None:
+            return None
+        if isinstance(held, RawDataElement):  # converted now, of which pydicom may complain
+            with quiet():
+                held = dataset[tag]
+        return None if held.is_empty else held
     except Exception as error:  # pydicom raises ValueError, struct.error, OverflowError, … by VR
         raise ImageError("bad_header", f"{name(keyword)} cannot be read as {dictionary_VR(keyword)}") from error
 

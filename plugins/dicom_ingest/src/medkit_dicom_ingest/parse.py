@@ -35,11 +35,14 @@ SOPInstanceUID
 """
 _PALETTE = ("PaletteColorLookupTableDescriptor", "PaletteColorLookupTableData")
 TAGS = [
-    *_NAMES.split(),
-    *_IDENTITY.split(),
-    *((group, 0x0010) for group in range(0x6000, 0x6020, 2)),  # OverlayRows
-    *(channel + part for channel in ("Red", "Green", "Blue") for part in _PALETTE),
-    *(f"Segmented{channel}PaletteColorLookupTableData" for channel in ("Red", "Green", "Blue")),
+    Tag(tag)
+    for tag in (
+        *_NAMES.split(),
+        *_IDENTITY.split(),
+        *((group, 0x0010) for group in range(0x6000, 0x6020, 2)),  # OverlayRows
+        *(channel + part for channel in ("Red", "Green", "Blue") for part in _PALETTE),
+        *(f"Segmented{channel}PaletteColorLookupTableData" for channel in ("Red", "Green", "Blue")),
+    )
 ]
 """What is read; everything else, private tags above all, is skipped unread."""
 
@@ -88,7 +91,7 @@ def _read(data: bytes) -> Dataset:
     meta, end = _meta(data) if DeflatedExplicitVRLittleEndian.encode() in data[:65536] else (FileMetaDataset(), 0)
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         source = BytesIO(_inflated(data[end:]))
-        dataset = read_dataset(source, False, True, specific_tags=[Tag(tag) for tag in TAGS])
+        dataset = read_dataset(source, False, True, specific_tags=TAGS)
         dataset.file_meta = meta
     else:
         dataset = dcmread(source, force=True, specific_tags=TAGS)
