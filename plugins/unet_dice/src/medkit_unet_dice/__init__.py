@@ -1,0 +1,1 @@
+"""UNet and segmentation losses as a medkit plugin."""
