@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from io import BytesIO
 
 import imagecodecs
@@ -31,3 +33,20 @@ def test_pillow_reads_the_image_and_its_text(dtype):
 def test_a_view_of_an_array_is_written_as_it_looks():
     pixels = np.arange(60, dtype=np.uint16).reshape(6, 10)[::2, ::-3]
     np.testing.assert_array_equal(imagecodecs.png_decode(encode_png(pixels)), pixels)
+
+
+MANY = """
+import hashlib
+import numpy as np
+from medkit_dicom_ingest.ingest.png import encode_png
+random = np.random.default_rng(0)
+digest = hashlib.sha256()
+for side in [6] * 300 + [20] * 300 + [64] * 100:
+    digest.update(encode_png((random.integers(0, 2, (side, side)) * random.integers(1, 255)).astype(np.uint8)))
+print(digest.hexdigest())
+"""
+
+
+def test_every_process_writes_the_same_bytes():
+    digests = {subprocess.run([sys.executable, "-c", MANY], capture_output=True, check=True).stdout for _ in range(5)}
+    assert len(digests) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 
 from medkit_dicom_ingest.elements import element, items
 from medkit_dicom_ingest.failure import ImageError
@@ -52,7 +52,7 @@ def _replace(described: Dataset, item: Dataset, keywords: tuple[str, ...]) -> No
         except ImageError:  # as good as absent; what has to be there is asked for later
             continue
         if found is not None:
-            described.add_new(name, found.VR, found.value)
+            described[name] = DataElement(name, found.VR, found.value, already_converted=True)
 
 
 def one_for_all(dataset: Dataset) -> bool:

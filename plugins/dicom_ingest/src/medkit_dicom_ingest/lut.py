@@ -13,6 +13,8 @@ from pydicom import Dataset
 from medkit_dicom_ingest.elements import element, name
 from medkit_dicom_ingest.failure import ImageError
 
+INTEGERS = ("US", "SS", "OW", "OB", "US or SS", "US or OW", "US or SS or OW", "UN")
+
 
 @dataclass(frozen=True, slots=True)
 class LookUpTable:
@@ -57,6 +59,9 @@ def read_table(
         raise ImageError("bad_header", f"{name(descriptor if described is None else data)} is missing or empty")
     if described.VM != 3:
         raise ImageError("bad_header", f"{name(descriptor)} has {described.VM} values, expected 3")
+    for keyword, found in ((descriptor, described), (data, stored)):
+        if found.VR not in INTEGERS:
+            raise ImageError("bad_header", f"{name(keyword)} has VR {found.VR}, expected integers")
     count, first, bits = (int(value) for value in described.value)
     count = count % 65536 or 65536  # 0 means 65,536, and a signed VR makes large counts negative
     if signed:

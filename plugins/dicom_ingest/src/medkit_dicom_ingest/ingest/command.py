@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,8 @@ def ingest(source: Path, output: Path, **given: Any) -> None:
         key_file=given["key_file"],
     )
     bars: list[tqdm[Any]] = []
+
+    tqdm.set_lock(threading.RLock())  # its own is shared between processes, and a kill would leave it behind
 
     def progress(total: int) -> Callable[[], None]:
         bars.append(tqdm(total=total, unit="file", disable=True if given["quiet"] else None))
