@@ -1,0 +1,1 @@
+"""Breast ultrasound images with masks, as a medkit plugin."""
