@@ -1,0 +1,1 @@
+"""Brain MRI with and without tumour, as a medkit plugin."""

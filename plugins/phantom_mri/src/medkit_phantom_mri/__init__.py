@@ -1,0 +1,1 @@
+"""Phantom brain MRI, as a medkit plugin."""
