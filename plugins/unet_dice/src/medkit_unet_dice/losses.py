@@ -17,8 +17,8 @@ class Dice(nn.Module):
 
         1 − (2 Σ p·t + smooth) / (Σ p + Σ t + smooth),  p = σ(logits), sums over the known pixels of an image
 
-    An empty prediction on an empty mask costs 0. With ``smooth`` 1, ten pixels predicted on an empty mask cost 10/11; the
-    smaller ``smooth``, the more the loss of an empty mask is the same for any prediction, so that it teaches nothing.
+    An empty prediction on an empty mask costs 0. With ``smooth`` 1, ten pixels predicted on an empty mask cost 10/11;
+    the smaller ``smooth``, the more the loss of an empty mask is the same for any prediction and teaches nothing.
 
     Args:
         smooth: added above and below the fraction, in pixels.

@@ -1,0 +1,1 @@
+"""Training details by name, as a medkit plugin."""

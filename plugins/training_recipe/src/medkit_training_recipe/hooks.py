@@ -1,0 +1,32 @@
+"""What this plugin offers."""
+
+from medkit import Component, hookimpl
+
+
+@hookimpl
+def medkit_handlers():
+    return [
+        Component(
+            "weight_clipping",
+            "medkit_training_recipe.clipping:WeightClipping",
+            "after every optimizer step, put each weight back into ±limit",
+            "Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875",
+        ),
+        Component(
+            "ema",
+            "medkit_training_recipe.ema:ExponentialMovingAverage",
+            "evaluate and save the exponential moving average of the weights; survives a resume",
+            "Polyak, Juditsky 1992, doi:10.1137/0330046",
+        ),
+    ]
+
+
+@hookimpl
+def medkit_transforms():
+    return [
+        Component(
+            "test_time_augmentation",
+            "medkit_training_recipe.augmented:FlipAverage",
+            "a MONAI Inferer that averages the probabilities of an image and its mirror images",
+        ),
+    ]
