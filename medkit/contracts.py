@@ -28,8 +28,8 @@ BOXES = "boxes"
 """(N,5) float32 rows ``class index, x_min, y_min, x_max, y_max`` in the frame. Optional: absent means nobody drew
 boxes, an empty (0,5) array means that there are none. After `SafeCompose`: padded to a fixed N with NaN rows."""
 MASK = "mask"
-"""List of paths of binary masks (above 0: inside), which are united; an empty list: nothing to segment. After reading, a
-(1,H,W) float32 tensor of 0 and 1 on the image's pixels. Optional: absent means nobody drew a mask."""
+"""List of paths of binary masks (above 0: inside), which are united; an empty list: nothing to segment. After reading,
+a (1,H,W) float32 tensor of 0 and 1 on the image's pixels. Optional: absent means nobody drew a mask."""
 PATIENT = "patient_id"
 """str. Splits, bootstrap intervals and look-alike groups are by patient."""
 SYNTHETIC = "synthetic"

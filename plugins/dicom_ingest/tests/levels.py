@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
-from medkit_dicom_ingest.parse import parse
-from medkit_dicom_ingest.rendering import rendered_frames
+from medkit_dicom_ingest.dicom.parse import parse
+from medkit_dicom_ingest.dicom.rendering import rendered_frames
 
 FRAMES = 4
 """So many frames of a file are compared."""

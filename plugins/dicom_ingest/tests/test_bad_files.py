@@ -9,10 +9,10 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from medkit_dicom_ingest import parse
+from medkit_dicom_ingest.dicom import parse
+from medkit_dicom_ingest.dicom.rendering import render
 from medkit_dicom_ingest.failure import CODES, SKIPPED, ImageError
 from medkit_dicom_ingest.reader import LoadBitmapd, read_picture
-from medkit_dicom_ingest.rendering import render
 from pydicom import uid
 from pydicom.data import get_testdata_file
 
@@ -126,7 +126,8 @@ def test_rle_bombs_stop_at_the_limits_and_cost_no_neighbour(tmp_path):
 def test_a_deflate_bomb_is_counted_not_kept(write):
     path = write(DICOM["deflate_bomb"].content())
     code = (
-        "import resource, sys; from medkit_dicom_ingest.parse import parse; data = open(sys.argv[1], 'rb').read();"
+        "import resource, sys; from medkit_dicom_ingest.dicom.parse import parse;"
+        "data = open(sys.argv[1], 'rb').read();"
         "taken = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize();"
         "resource.setrlimit(resource.RLIMIT_AS, (taken + 2**26,) * 2)\n"
         "try: parse(data)\nexcept Exception as error: print(error)"

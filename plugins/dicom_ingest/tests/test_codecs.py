@@ -3,9 +3,9 @@ from functools import partial
 import imagecodecs
 import numpy as np
 import pytest
-from medkit_dicom_ingest.codestream import read_jpegxl
+from medkit_dicom_ingest.dicom.codestream import read_jpegxl
+from medkit_dicom_ingest.dicom.rendering import render
 from medkit_dicom_ingest.reader import read_picture
-from medkit_dicom_ingest.rendering import render
 from pydicom import dcmread, uid
 from pydicom.data import get_testdata_file
 

@@ -6,12 +6,12 @@ import tracemalloc
 import imagecodecs
 import numpy as np
 import pytest
-from medkit_dicom_ingest.contrast import Voi
+from medkit_dicom_ingest.dicom.contrast import Voi
+from medkit_dicom_ingest.dicom.frames import of_frame, one_for_all
+from medkit_dicom_ingest.dicom.parse import parse
+from medkit_dicom_ingest.dicom.rendering import rendered_frames
 from medkit_dicom_ingest.facts import dicom_facts
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.frames import of_frame, one_for_all
-from medkit_dicom_ingest.parse import parse
-from medkit_dicom_ingest.rendering import rendered_frames
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import EnhancedCTImageStorage, JPEGLSLossless, RLELossless, SegmentationStorage
 

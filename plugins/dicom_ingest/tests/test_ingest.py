@@ -17,11 +17,11 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
-from medkit_dicom_ingest.contrast import Voi
+from medkit_dicom_ingest.dicom.contrast import Voi
+from medkit_dicom_ingest.dicom.rendering import render
 from medkit_dicom_ingest.ingest.one_file import resized
 from medkit_dicom_ingest.ingest.state import position
 from medkit_dicom_ingest.reader import LoadBitmapd, read_picture
-from medkit_dicom_ingest.rendering import render
 from PIL import Image
 from pydicom import dcmread
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from medkit_dicom_ingest.contrast import FUNCTIONS, valid_window, window
+from medkit_dicom_ingest.dicom.contrast import FUNCTIONS, valid_window, window
+from medkit_dicom_ingest.dicom.lut import read_table
+from medkit_dicom_ingest.dicom.rendering import render
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.lut import read_table
 from medkit_dicom_ingest.reader import read_picture
-from medkit_dicom_ingest.rendering import render
 
 from . import dcmtk, reference, shipped
 from .cases import all_cases, by_rule

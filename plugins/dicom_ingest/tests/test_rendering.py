@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from medkit_dicom_ingest.dicom.rendering import render
 from medkit_dicom_ingest.reader import read_picture
-from medkit_dicom_ingest.rendering import render
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRBigEndian

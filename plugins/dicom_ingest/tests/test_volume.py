@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from medkit_dicom_ingest.contrast import Voi
+from medkit_dicom_ingest.dicom.contrast import Voi
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.volume import looks_like_volume, parts, slices
+from medkit_dicom_ingest.volumes.slices import looks_like_volume, parts, slices
 
 from medkit.errors import ConfigError
 

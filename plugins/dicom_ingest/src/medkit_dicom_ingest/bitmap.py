@@ -13,10 +13,10 @@ from PIL import Image, UnidentifiedImageError
 
 from medkit_dicom_ingest.carried import KEYWORD, restored
 from medkit_dicom_ingest.colour import displayed
-from medkit_dicom_ingest.elements import quiet
+from medkit_dicom_ingest.dicom.elements import quiet
+from medkit_dicom_ingest.dicom.header import MAX_PIXELS
 from medkit_dicom_ingest.facts import Source
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.header import MAX_PIXELS
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 NOT_IMAGES = (

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydicom import Dataset
 
-from medkit_dicom_ingest.elements import code, element, items, numbers
-from medkit_dicom_ingest.header import sop_class
-from medkit_dicom_ingest.rendering import Rendered
+from medkit_dicom_ingest.dicom.elements import code, element, items, numbers
+from medkit_dicom_ingest.dicom.header import sop_class
+from medkit_dicom_ingest.dicom.rendering import Rendered
 
 UNITS_PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 SPACING_TAGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")

@@ -13,13 +13,13 @@ from numpy.typing import DTypeLike
 from pydicom import Dataset
 
 from medkit_dicom_ingest.bitmap import bitmap_pages
-from medkit_dicom_ingest.contrast import Voi
-from medkit_dicom_ingest.elements import quiet
+from medkit_dicom_ingest.dicom.contrast import Voi
+from medkit_dicom_ingest.dicom.elements import quiet
+from medkit_dicom_ingest.dicom.parse import looks_like_dicom, parse
+from medkit_dicom_ingest.dicom.rendering import AS_STORED, rendered_frames
 from medkit_dicom_ingest.facts import Source, dicom_facts
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.parse import looks_like_dicom, parse
-from medkit_dicom_ingest.rendering import AS_STORED, rendered_frames
-from medkit_dicom_ingest.volume import looks_like_volume, slices
+from medkit_dicom_ingest.volumes.slices import looks_like_volume, slices
 
 MAX_BYTES = 2**31
 

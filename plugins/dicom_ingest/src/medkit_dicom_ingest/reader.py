@@ -15,10 +15,10 @@ from monai.transforms import MapTransform
 
 from medkit import contracts as c
 from medkit.errors import ConfigError, DataError
-from medkit_dicom_ingest.contrast import Voi
+from medkit_dicom_ingest.dicom.contrast import Voi
 from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.pictures import Choices, Picture, pictures, read_bytes
-from medkit_dicom_ingest.volume import looks_like_volume
+from medkit_dicom_ingest.volumes.slices import looks_like_volume
 
 AS_DISPLAYED = Choices()
 
@@ -48,7 +48,7 @@ class DicomBitmapReader(ImageReader):
 
     Args:
         channels: 1 for grey (luminance of colour images), 3 for RGB (grey images repeated).
-        voi: which contrast is shown; see `medkit_dicom_ingest.contrast.Voi.parse`.
+        voi: which contrast is shown; see `medkit_dicom_ingest.dicom.contrast.Voi.parse`.
 
     Raises:
         ConfigError: neither 1 nor 3 channels, or ``voi`` is not understood.
@@ -107,7 +107,7 @@ class LoadBitmapd(MapTransform):
     Args:
         keys: which hold a path.
         channels: 1 for grey, 3 for RGB.
-        voi: which contrast is shown; see `medkit_dicom_ingest.contrast.Voi.parse`.
+        voi: which contrast is shown; see `medkit_dicom_ingest.dicom.contrast.Voi.parse`.
         allow_missing_keys: skip a key that a sample lacks.
 
     Raises:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydicom import Dataset
 
-from medkit_dicom_ingest.elements import code
-from medkit_dicom_ingest.header import sop_class
+from medkit_dicom_ingest.dicom.elements import code
+from medkit_dicom_ingest.dicom.header import sop_class
 
 OVERLAY_ROWS = [(group, 0x0010) for group in range(0x6000, 0x6020, 2)]
 

@@ -11,7 +11,7 @@ import click
 from tqdm import tqdm
 
 from medkit.errors import ConfigError
-from medkit_dicom_ingest.contrast import Voi
+from medkit_dicom_ingest.dicom.contrast import Voi
 from medkit_dicom_ingest.failure import CODES
 from medkit_dicom_ingest.ingest.options import PLANES, Options
 from medkit_dicom_ingest.ingest.run import FAILURES, INTERRUPTED, Report, Request, default_workers

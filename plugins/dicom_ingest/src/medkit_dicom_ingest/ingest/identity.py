@@ -16,7 +16,7 @@ import click
 from pydicom import Dataset
 
 from medkit.errors import ConfigError
-from medkit_dicom_ingest.elements import element
+from medkit_dicom_ingest.dicom.elements import element
 from medkit_dicom_ingest.failure import ImageError
 
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")

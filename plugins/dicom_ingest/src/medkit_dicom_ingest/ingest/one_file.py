@@ -14,7 +14,8 @@ import numpy as np
 
 from medkit.files import sha256, whole
 from medkit_dicom_ingest.carried import KEYWORD, carried
-from medkit_dicom_ingest.contrast import Voi
+from medkit_dicom_ingest.dicom.contrast import Voi
+from medkit_dicom_ingest.dicom.parse import looks_like_dicom, parse
 from medkit_dicom_ingest.failure import SKIPPED, ImageError
 from medkit_dicom_ingest.ingest import manifest
 from medkit_dicom_ingest.ingest.burned_in import burned_in_risk
@@ -22,7 +23,6 @@ from medkit_dicom_ingest.ingest.identity import links, patient_key, text, withou
 from medkit_dicom_ingest.ingest.options import Options
 from medkit_dicom_ingest.ingest.png import encode_png
 from medkit_dicom_ingest.ingest.shareable import shareable
-from medkit_dicom_ingest.parse import looks_like_dicom, parse
 from medkit_dicom_ingest.pictures import Choices, Picture, pictures, read_bytes
 
 IMAGES, QUARANTINE = "images", "quarantine"

@@ -16,7 +16,7 @@ class Options:
         bits: 8 or 16, of the PNG files.
         longest_side: larger images are reduced so that neither side has more pixels; None keeps them.
         size: (rows, columns) that every image is stretched to; None keeps them.
-        voi: which contrast is shown; see `medkit_dicom_ingest.contrast.Voi.parse`.
+        voi: which contrast is shown; see `medkit_dicom_ingest.dicom.contrast.Voi.parse`.
         plane: how volumes are cut.
         grey: colour images become luminance.
         uids: the manifest keeps study, series and SOP instance UIDs.

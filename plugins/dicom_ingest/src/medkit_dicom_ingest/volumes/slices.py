@@ -11,15 +11,15 @@ from numpy.typing import DTypeLike
 
 from medkit.errors import ConfigError, did_you_mean
 from medkit_dicom_ingest.colour import displayed, quantised
-from medkit_dicom_ingest.companion import companion
-from medkit_dicom_ingest.contrast import Voi
+from medkit_dicom_ingest.dicom.contrast import Voi
 from medkit_dicom_ingest.facts import Source
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.grid import PLANES, Stack, Volume, stack
-from medkit_dicom_ingest.itk_volume import read_with_itk
-from medkit_dicom_ingest.nifti import header_class, read_nifti, voxel_file
-from medkit_dicom_ingest.text_header import is_text_header, read_text_header
-from medkit_dicom_ingest.volume_contrast import volume_contrast
+from medkit_dicom_ingest.volumes.companion import companion
+from medkit_dicom_ingest.volumes.contrast import volume_contrast
+from medkit_dicom_ingest.volumes.grid import PLANES, Stack, Volume, stack
+from medkit_dicom_ingest.volumes.itk_volume import read_with_itk
+from medkit_dicom_ingest.volumes.nifti import header_class, read_nifti, voxel_file
+from medkit_dicom_ingest.volumes.text_header import is_text_header, read_text_header
 
 AUTO = Voi()
 
@@ -72,7 +72,7 @@ def slices(
 
     Right is at the left of axial and coronal slices, front at the left of sagittal ones; front is at the top of axial
     slices, head at the top of the others. Contrast is one for the whole volume: see
-    `medkit_dicom_ingest.volume_contrast.volume_contrast`. What is not finite is black.
+    `medkit_dicom_ingest.volumes.contrast.volume_contrast`. What is not finite is black.
 
     Args:
         path: the file, which ITK opens again and beside which voxels may stand in a file of their own.

@@ -11,7 +11,7 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from medkit_dicom_ingest.elements import quiet
+from medkit_dicom_ingest.dicom.elements import quiet
 from medkit_dicom_ingest.failure import ImageError
 
 MAX_INFLATED = 2**29

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from medkit_dicom_ingest.companion import companion
-from medkit_dicom_ingest.elements import quiet
+from medkit_dicom_ingest.dicom.elements import quiet
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.grid import Volume, check_size, flat, usable
-from medkit_dicom_ingest.nifti import DEFLATE_RATIO
-from medkit_dicom_ingest.text_header import TextHeader, check_deflated, check_numbers, read_text_header
+from medkit_dicom_ingest.volumes.companion import companion
+from medkit_dicom_ingest.volumes.grid import Volume, check_size, flat, usable
+from medkit_dicom_ingest.volumes.nifti import DEFLATE_RATIO
+from medkit_dicom_ingest.volumes.text_header import TextHeader, check_deflated, check_numbers, read_text_header
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 AS_READ = {"char": "SS", "long_long": "D", "unsigned_long_long": "D", "long": "D", "unsigned_long": "D"}

@@ -12,9 +12,9 @@ from nibabel.analyze import AnalyzeHeader
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 
-from medkit_dicom_ingest.companion import read_companion
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.grid import Volume, check_size, flat, usable
+from medkit_dicom_ingest.volumes.companion import read_companion
+from medkit_dicom_ingest.volumes.grid import Volume, check_size, flat, usable
 
 GZIP, HEAD = b"\x1f\x8b", 544
 DEFLATE_RATIO = 1032

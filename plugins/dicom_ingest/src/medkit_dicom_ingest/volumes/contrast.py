@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from medkit_dicom_ingest.contrast import Function, Voi, window
-from medkit_dicom_ingest.grid import Volume
+from medkit_dicom_ingest.dicom.contrast import Function, Voi, window
+from medkit_dicom_ingest.volumes.grid import Volume
 
 
 def volume_contrast(volume: Volume, choice: Voi) -> tuple[Function, str]:

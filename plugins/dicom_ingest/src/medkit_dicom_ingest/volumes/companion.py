@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.grid import MAX_BYTES
+from medkit_dicom_ingest.volumes.grid import MAX_BYTES
 
 
 def companion(path: Path, name: str) -> Path:

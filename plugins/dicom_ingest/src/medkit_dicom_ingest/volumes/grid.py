@@ -9,8 +9,8 @@ import numpy as np
 from nibabel.affines import obliquity, voxel_sizes
 from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
 
+from medkit_dicom_ingest.dicom.header import MAX_PIXELS
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.header import MAX_PIXELS
 
 MAX_BYTES = 2**31
 """Bytes of voxels that are read at most."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import Dataset
 
-from medkit_dicom_ingest.elements import element, name
+from medkit_dicom_ingest.dicom.elements import element, name
 from medkit_dicom_ingest.failure import ImageError
 
 INTEGERS = ("US", "SS", "OW", "OB", "US or SS", "US or OW", "US or SS or OW", "UN")

@@ -8,10 +8,10 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.pixels import apply_color_lut
 
-from medkit_dicom_ingest.elements import name
+from medkit_dicom_ingest.dicom.elements import name
+from medkit_dicom_ingest.dicom.header import Header
+from medkit_dicom_ingest.dicom.lut import read_table
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.header import Header
-from medkit_dicom_ingest.lut import read_table
 
 CHANNELS = ("Red", "Green", "Blue")
 

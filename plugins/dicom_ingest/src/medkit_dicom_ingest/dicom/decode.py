@@ -19,9 +19,9 @@ from pydicom import uid as u
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import generate_frames, parse_basic_offsets, parse_fragments
 
-from medkit_dicom_ingest.codestream import Codestream, read_jpeg, read_jpeg2000, read_jpegxl
+from medkit_dicom_ingest.dicom.codestream import Codestream, read_jpeg, read_jpeg2000, read_jpegxl
+from medkit_dicom_ingest.dicom.header import Header
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.header import Header
 
 PIXEL_DATA = "PixelData (7FE0,0010)"
 UNDEFINED = 0xFFFFFFFF

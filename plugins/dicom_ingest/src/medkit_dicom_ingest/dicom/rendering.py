@@ -11,13 +11,13 @@ from numpy.typing import DTypeLike
 from pydicom import Dataset
 
 from medkit_dicom_ingest.colour import displayed, quantised, ybr_to_rgb
-from medkit_dicom_ingest.contrast import Function, Voi, modality, voi
-from medkit_dicom_ingest.decode import Frame, decode, frame_streams
-from medkit_dicom_ingest.elements import code, element, quiet
+from medkit_dicom_ingest.dicom.contrast import Function, Voi, modality, voi
+from medkit_dicom_ingest.dicom.decode import Frame, decode, frame_streams
+from medkit_dicom_ingest.dicom.elements import code, element, quiet
+from medkit_dicom_ingest.dicom.frames import of_frame, one_for_all
+from medkit_dicom_ingest.dicom.header import MONOCHROME, Header, read_header
+from medkit_dicom_ingest.dicom.palette import read_palette
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.frames import of_frame, one_for_all
-from medkit_dicom_ingest.header import MONOCHROME, Header, read_header
-from medkit_dicom_ingest.palette import read_palette
 
 AS_STORED = Voi()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydicom import DataElement, Dataset
 
-from medkit_dicom_ingest.elements import element, items
+from medkit_dicom_ingest.dicom.elements import element, items
 from medkit_dicom_ingest.failure import ImageError
 
 MACROS = {

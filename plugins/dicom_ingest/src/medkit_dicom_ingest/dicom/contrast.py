@@ -11,10 +11,10 @@ import numpy as np
 from pydicom import Dataset
 
 from medkit.errors import ConfigError
-from medkit_dicom_ingest.elements import code, items, name, numbers
+from medkit_dicom_ingest.dicom.elements import code, items, name, numbers
+from medkit_dicom_ingest.dicom.header import Header
+from medkit_dicom_ingest.dicom.lut import read_table
 from medkit_dicom_ingest.failure import ImageError
-from medkit_dicom_ingest.header import Header
-from medkit_dicom_ingest.lut import read_table
 
 Function = Callable[[np.ndarray], np.ndarray]
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")

@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.config import IGNORE
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medkit_dicom_ingest.elements import code, element, integer, name
+from medkit_dicom_ingest.dicom.elements import code, element, integer, name
 from medkit_dicom_ingest.failure import ImageError
 
 MAX_PIXELS = 2**28

@@ -1,0 +1,1 @@
+"""Volumes (NIfTI, MetaImage, NRRD) to slices as radiologists look at them."""
