@@ -19,9 +19,9 @@ LABEL_MODES = ("multilabel", "multiclass")
 class FlipAverage(Inferer):
     """MONAI Inferer: the logits of the mean probability over an image and its mirror images.
 
-    Logits of shape (B,K) are those of images; anything with the image's number of dimensions is a map, which is mirrored
-    back first. Probabilities are averaged, not logits, and are turned back to logits without loss where they are close to 0 or 1, so
-    that whatever follows sees logits as always.
+    Logits of shape (B,K) are those of images; anything with the image's number of dimensions is a map, which is
+    mirrored back first. Probabilities are averaged, not logits, and are turned back to logits without loss where they
+    are close to 0 or 1, so that whatever follows sees logits as always.
 
     Args:
         axes: the image axes to mirror, 0 rows (upside down), 1 columns (left and right); every combination is taken,

@@ -1,4 +1,4 @@
-"""Exponential moving average of weights: torch's AveragedModel, made to live through validation, saving and a resume."""
+"""Exponential moving average of weights: torch's AveragedModel, through validation, saving and a resume."""
 
 from __future__ import annotations
 
