@@ -15,6 +15,7 @@ from medkit_phantom.files import KINDS, Facts, write_image
 from medkit_phantom.findings import FINDINGS
 
 import medkit
+from medkit import made_once
 from medkit.errors import ConfigError, DataError
 
 IMAGES = 60
@@ -187,7 +188,7 @@ def test_changed_file_is_found(made, tmp_path):
     shutil.copytree(made, tmp_path / "p")
     samples = phantom(str(tmp_path / "p"), "all", images=IMAGES, quiet=True)
     Path(samples[3]["image"]).write_bytes(b"")
-    folder_module._contents_once.cache_clear()
+    made_once._contents_once.cache_clear()
     with pytest.raises(DataError, match="changed"):
         phantom(str(tmp_path / "p"), "all", images=IMAGES, quiet=True)
 
