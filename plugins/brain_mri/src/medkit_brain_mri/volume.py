@@ -21,7 +21,7 @@ NIFTI, ITK = (".nii", ".nii.gz"), (".mha", ".mhd", ".nrrd")
 PERCENTILES = (0.5, 99.5)
 """Of the volume's finite voxels: shown as black and as white."""
 EMPTY = 0.03
-"""A slice in which fewer of its pixels are brighter than the volume's Otsu threshold (1979) is empty: air and its noise."""
+"""A slice is empty if a smaller share of it is brighter than the volume's threshold by Otsu (1979)."""
 
 
 @dataclass(frozen=True, slots=True)

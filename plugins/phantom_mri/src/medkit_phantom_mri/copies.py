@@ -63,7 +63,7 @@ def changed(pixels: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarr
         return np.clip(pixels * gain + offset, 0, 255).round().astype(np.uint8)
     if kind == "cropped":
         rows, columns = pixels.shape
-        top, left, bottom, right = (int(rng.integers(0, 1 + size * 3 // 100)) for size in (rows, columns) * 2)
+        top, left, bottom, right = (1 + int(rng.integers(max(size * 3 // 100, 1))) for size in (rows, columns) * 2)
         cut = pixels[top : rows - bottom, left : columns - right]
         return cv2.resize(cut, (columns, rows), interpolation=cv2.INTER_AREA)
     return pixels

@@ -33,11 +33,11 @@ def phantom_mri(
     split: Split = "grouped",
     quiet: bool = False,
 ) -> list[Sample]:
-    """Return one section: ``image``, ``label`` ((2,) float32, one-hot over no, yes), ``patient_id``, ``synthetic`` True.
+    """Return one section: ``image``, ``label`` ((2,) float32, one-hot over no, yes), ``patient_id``, ``synthetic``.
 
     The first call draws everything and writes it under ``dataset_dir`` in the layout of *Brain MRI Images for Brain
-    Tumor Detection* (see `medkit_phantom_mri.folder`); later calls read it. The same options give the same bytes. Sections
-    are by patient, who are known here; the data set `brain_mri` reads the same folder and has to find them.
+    Tumor Detection* (see `medkit_phantom_mri.folder`); later calls read it. The same options give the same bytes.
+    Sections are by patient, who are known here; the data set `brain_mri` reads the same folder and has to find them.
 
     Samples also have ``slice`` -1 and ``plane`` empty, as the bitmaps of `brain_mri` do, whose transforms can follow.
     Volumes are not among the samples: `brain_mri` cuts them.

@@ -11,7 +11,7 @@ import numpy as np
 BRAIN_EDGE = 0.845
 """Where the skull ends, as a share of the head's radius."""
 _KNOTS = 4
-_NOISE_SIDE = 384
+_NOISE_SIDE = 256
 TOP = 0.9
 """The highest level that still shows brain; level 0 is at the basal ganglia."""
 
@@ -38,7 +38,7 @@ class Head:
         angle: of the head in the image, radians.
         centre: (x, y) of the head.
         lobes: (harmonic, amplitude, phase) of the outline's deviation from an ellipse.
-        folds: (4,384,384) float32 noise, whose zero lines are the furrows at four levels.
+        folds: (4,256,256) float32 noise, whose zero lines are the furrows at four levels.
         furrow: how wide they are: wider with age.
         ventricles: half their width, in head radii.
         tilt: how much more the ventricles fill on the left.
@@ -66,7 +66,7 @@ def draw_head(rng: np.random.Generator) -> Head:
         angle=rng.normal(0, 0.12),
         centre=(0.5 + rng.normal(0, 0.025), 0.5 + rng.normal(0, 0.025)),
         lobes=tuple((n, rng.normal(0, 0.03 / n), rng.uniform(0, 2 * np.pi)) for n in (2, 3, 4, 5)),
-        folds=np.stack([band_noise(rng, _NOISE_SIDE, 22.0, 40.0) for _ in range(_KNOTS)]),
+        folds=np.stack([band_noise(rng, _NOISE_SIDE, 14.7, 26.7) for _ in range(_KNOTS)]),
         furrow=rng.uniform(0.12, 0.38),
         ventricles=rng.uniform(0.025, 0.09),
         tilt=rng.normal(0, 0.2),
@@ -77,7 +77,7 @@ def draw_head(rng: np.random.Generator) -> Head:
 def band_noise(rng: np.random.Generator, side: int, shortest: float, longest: float) -> np.ndarray:
     """Return (side,side) float32 noise of mean 0 and deviation 1, of wavelengths between the two, in pixels."""
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
-    spectrum = np.fft.rfft2(rng.standard_normal((side, side)))
+    spectrum = np.fft.rfft2(rng.standard_normal((side, side), np.float32))
     spectrum[(frequency < 1 / longest) | (frequency > 1 / shortest)] = 0
     noise = np.fft.irfft2(spectrum, s=(side, side))
     return (noise / noise.std()).astype(np.float32)
