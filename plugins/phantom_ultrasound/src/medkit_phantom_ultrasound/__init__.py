@@ -1,0 +1,1 @@
+"""Phantom breast ultrasound, as a medkit plugin."""
