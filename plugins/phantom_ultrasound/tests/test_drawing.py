@@ -18,7 +18,7 @@ SIZE = 128
 
 @pytest.fixture(scope="module")
 def scans():
-    planned = plan(200, 0)
+    planned = plan(150, 0)
     return planned, [draw_scan(0, item.patient, item.frame, item.kind, SIZE) for item in planned]
 
 
