@@ -82,7 +82,7 @@ def test_it_learns_bright_squares_with_every_loss(loss):
     ("options", "message"),
     [
         ({"strides": (2,)}, "1 strides for 3 channels: give one stride fewer"),
-        ({"channels": (4,), "strides": ()}, r"channels \[4\] are 1 level: give at least 2"),
+        ({"channels": (4,), "strides": ()}, r"channels \[4\] make too few levels: give at least 2"),
         ({"norm": "layer"}, 'norm "layer" is unknown: choose instance or batch'),
         ({"dropout": 1.0}, "dropout 1.0"),
         ({"chanels": (4, 8)}, 'Did you mean "channels"'),

@@ -3,6 +3,7 @@
 from medkit import Component, hookimpl
 
 MILLETARI = "Milletari, Navab, Ahmadi 2016, arXiv:1606.04797"
+NNUNET = "Isensee et al. 2021, doi:10.1038/s41592-020-01008-z"
 
 
 @hookimpl
@@ -13,6 +14,12 @@ def medkit_networks():
             "medkit_unet_dice.unet:UNet",
             "MONAI's UNet for images of any size",
             "Ronneberger, Fischer, Brox 2015, arXiv:1505.04597; Kerfoot et al. 2018, doi:10.1007/978-3-030-12029-0_40",
+        ),
+        Component(
+            "dynunet",
+            "medkit_unet_dice.dynunet:DynUNet",
+            "nnU-Net's network for images of any size, at half resolution inside",
+            NNUNET,
         ),
     ]
 
@@ -32,6 +39,6 @@ def medkit_losses():
             "dice_bce",
             "medkit_unet_dice.losses:DiceBCE",
             "weighted sum of dice and bce",
-            "Isensee et al. 2021, doi:10.1038/s41592-020-01008-z",
+            NNUNET,
         ),
     ]

@@ -70,10 +70,10 @@ class UNet(nets.UNet):
         return cropped(super().forward(padded(x, self.multiples)), x.shape[2:])
 
 
-def check(name: str, channels: Sequence[int], norm: str, dropout: float) -> None:
+def check(name: str, channels: Sequence[int], norm: str, dropout: float, levels: int = 2) -> None:
     """Raise `ConfigError` for what no network of this plugin can be built from."""
-    if len(channels) < 2:
-        raise ConfigError(f"{name}: channels {list(channels)} are {len(channels)} level: give at least 2")
+    if len(channels) < levels:
+        raise ConfigError(f"{name}: channels {list(channels)} make too few levels: give at least {levels}")
     if norm not in ("instance", "batch"):
         raise ConfigError(f'{name}: norm "{norm}" is unknown: choose instance or batch')
     if not 0 <= dropout < 1:
