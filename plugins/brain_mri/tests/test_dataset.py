@@ -125,11 +125,11 @@ def test_look_alikes_stay_on_one_side_and_every_image_is_tested_once(public):
 def test_planted_duplicates_are_found_and_few_strangers_joined(tmp_path):
     folder = tmp_path / "phantoms"
     folder.mkdir()
-    medkit.dataset("phantom_mri", "all", str(folder), images=160, duplicates=0.35, seed=5, quiet=True)
+    medkit.dataset("phantom_mri", "all", str(folder), images=110, size=128, duplicates=0.35, seed=5, quiet=True)
     group = {Path(s["image"]).relative_to(folder).as_posix(): s["patient_id"] for s in brain_mri(str(folder), "all")}
     with (folder / "planted_duplicates.csv").open() as file:
         planted = list(csv.DictReader(file))
-    assert len(planted) == 56
+    assert len(planted) == 38
     assert np.mean([group[row["copy"]] == group[row["original"]] for row in planted]) >= 0.95
     patients = defaultdict(set)
     with (folder / "images.csv").open() as file:
@@ -142,8 +142,25 @@ def test_planted_duplicates_are_found_and_few_strangers_joined(tmp_path):
         files = [{Path(s["image"]).relative_to(folder).as_posix() for s in section} for section in sections]
         return sum(any({row["copy"], row["original"]} <= {a, b} for a in files[0] for b in files[1]) for row in planted)
 
-    assert shared("random") >= 8
+    assert shared("random") >= 5
     assert shared("grouped") <= 2
+
+
+def test_a_method_that_only_remembers_gains_from_random_folds(tmp_path):
+    medkit.dataset("phantom_mri", "all", str(tmp_path), images=150, size=64, duplicates=0.4, quiet=True)
+    load, score = medkit.transform("load_slice"), {}
+    for split in ("random", "grouped"):
+        right = []
+        for fold in range(5):
+            parts = [brain_mri(str(tmp_path), s, fold=fold, split=split) for s in ("training", "test")]
+            known, new = (
+                np.stack([load({"image": s["image"]})["image"].numpy()[0, ::2, ::2].ravel() for s in part])
+                for part in parts
+            )
+            nearest = ((new[:, None] - known) ** 2).sum(2).argmin(1)
+            right += (medkit.labels(parts[0])[nearest, 1] == medkit.labels(parts[1])[:, 1]).tolist()
+        score[split] = np.mean(right)
+    assert score["random"] > score["grouped"] + 0.08
 
 
 def test_folds_are_fixed_in_a_file(public, tmp_path):
