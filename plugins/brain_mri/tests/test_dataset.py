@@ -260,6 +260,7 @@ def test_slices_and_bitmaps_go_through_one_loader_and_can_be_told_apart(hospital
             pixels, meta = reader.get_data(reader.read(out["file"]))
             np.testing.assert_array_equal(pixels, out["image"].numpy())
             assert meta["source"]["spacing_mm"] == pytest.approx([5, 2])
+            assert meta["source"]["spacing_tag"] in ("pixdim", "ElementSpacing", "PixelSpacing")
 
 
 def test_a_volume_is_never_divided_not_even_at_random(hospital):
@@ -275,9 +276,22 @@ def test_volumes_of_one_folder_are_one_patient_where_asked(public, head):
     for n, name in enumerate(("p1/t1.nii", "p1/t2.nii", "p2/t1.nii")):
         (public / "yes" / name).parent.mkdir(exist_ok=True)
         nib.save(nib.Nifti1Image((head * (n + 1)).astype(np.int16), LPS_AFFINE), public / "yes" / name)
-    for patients, expected in (("volume", 3), ("folder", 2)):
+    for patients, expected in (("id", 3), ("volume", 3), ("folder", 2)):
         samples = [s for s in brain_mri(str(public), "all", patients=patients) if s["slice"] >= 0]
         assert len({s["patient_id"] for s in samples}) == expected
+
+
+def test_one_patient_id_for_everyone_is_said_and_can_be_ignored(public, head, write_series, caplog):
+    for n in range(6):
+        write_series(public / "yes" / f"exam {n}", head[:, :, : 6 + n], key=f"k{n}", patient="ANONYMOUS")
+    counts = []
+    for patients in ("id", "volume"):
+        with caplog.at_level(logging.WARNING):
+            samples = [s for s in brain_mri(str(public), "all", patients=patients) if s["slice"] >= 0]
+        counts.append(len({s["patient_id"] for s in samples}))
+        assert ("6 of 6 volumes are one patient" in caplog.text) is (patients == "id")
+        caplog.clear()
+    assert counts == [1, 6]
 
 
 def test_volume_that_cannot_be_read_stays_as_a_record(public, caplog):

@@ -151,6 +151,13 @@ def test_truncated_nifti_is_an_error(head, tmp_path):
         read_volume(path)
 
 
+def test_header_that_places_no_axes_gives_no_spacing(head):
+    volume = oriented(head, np.zeros((4, 4)))
+    assert volume.spacing_mm is volume.slice_spacing_mm("axial") is None
+    assert volume.plane("acquired") == "axial"
+    assert "no axes" in volume.warnings[0]
+
+
 def test_slice_that_is_not_there_is_an_error(head):
     with pytest.raises(DataError, match="slice 12 asked for, the volume has 12 axial ones"):
         oriented(head, LPS_AFFINE).slice("axial", 12)

@@ -14,7 +14,7 @@ from medkit.contracts import IMAGE, LABEL, PATIENT, SYNTHETIC, Sample
 from medkit.errors import ConfigError, DataError, did_you_mean
 from medkit.folds import SECTIONS, Folds, Split, make_folds, read_folds
 from medkit.lookalikes import look_alikes
-from medkit_brain_mri.layout import CLASSES, Entry, read_layout
+from medkit_brain_mri.layout import CLASSES, Entry, Patients, read_layout
 from medkit_brain_mri.reader import PLANE, SLICE
 from medkit_brain_mri.volume import PLANES, read_volume
 
@@ -39,7 +39,7 @@ def brain_mri(
     slices: Slices = "middle",
     slice_count: int = 8,
     slice_step: int = 4,
-    patients: Literal["volume", "folder"] = "volume",
+    patients: Patients = "id",
     synthetic: bool = False,
 ) -> list[Sample]:
     """Return one section as a list of samples, ``no`` before ``yes``, by name.
@@ -73,7 +73,9 @@ def brain_mri(
             ``all``; of those that are not empty.
         slice_count: at least 1.
         slice_step: at least 1.
-        patients: ``volume``: each is a patient; ``folder``: volumes in one folder directly below a class are one.
+        patients: ``id``: DICOM series with one PatientID are one patient, other volumes one each; ``volume``: each is
+            one, for series that share an id which hides who they are; ``folder``: volumes in one folder directly
+            below a class are one.
         synthetic: what the samples say: a program made the images.
 
     Raises:
@@ -86,7 +88,7 @@ def brain_mri(
     for name, value, choices in (
         ("section", section, (*SECTIONS, "all")),
         ("slices", slices, ("middle", "every", "all")),
-        ("patients", patients, ("volume", "folder")),
+        ("patients", patients, ("id", "volume", "folder")),
         ("plane", plane, (*PLANES, "acquired")),
     ):
         if value not in choices:
@@ -96,7 +98,7 @@ def brain_mri(
     if slice_count < 1 or slice_step < 1:
         raise ConfigError(f"slice_count {slice_count} and slice_step {slice_step}: both are at least 1")
     root = Path(dataset_dir).expanduser().resolve()
-    entries = read_layout(root, patients == "folder")
+    entries = read_layout(root, patients)
     groups = _groups(entries, look_alike_threshold, root, look_alikes_dir)
     divided = _divided(root, entries, groups, folds, seed, split, folds_csv)
     samples: list[Sample] = []
@@ -131,6 +133,12 @@ def _groups(entries: Sequence[Entry], threshold: int, root: Path, written_to: st
         logger.warning(
             "the largest look-alike group holds %d of %d images: look_alike_threshold %d joins too much, lower it",
             max(sizes.values()), len(flat), threshold,
+        )  # fmt: skip
+    series = Counter(entry.patient for entry in entries if entry.volume)
+    if series and max(series.values()) > max(5, series.total() // 2):
+        logger.warning(
+            "%d of %d volumes are one patient: where an id hides who they are, patients: volume takes each as one",
+            max(series.values()), series.total(),
         )  # fmt: skip
     first = len(sizes)
     owners = {owner: first + n for n, owner in enumerate(dict.fromkeys(e.patient for e in entries if e.volume))}

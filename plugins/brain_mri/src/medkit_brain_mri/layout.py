@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from medkit.errors import DataError
 from medkit_brain_mri.itk_io import patient_of, series_in
@@ -18,6 +19,7 @@ CLASSES = ("no", "yes")
 """In the order of the label."""
 NESTED = "brain_tumor_dataset"
 """The public zip holds everything a second time in this folder."""
+Patients = Literal["id", "volume", "folder"]
 _LITTER = {"thumbs.db", "desktop.ini", "dicomdir", "__macosx"}
 _SIDECARS = (".json", ".bval", ".bvec", ".raw", ".zraw")
 _BITMAPS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp")
@@ -40,7 +42,7 @@ class Entry:
     patient: str = ""
 
 
-def read_layout(root: Path, by_folder: bool = False) -> list[Entry]:
+def read_layout(root: Path, patients: Patients = "id") -> list[Entry]:
     """Return every image below ``yes`` and ``no`` (whatever their case), each once, class by class, by name.
 
     Files that are no images are returned as bitmaps, so that they are listed as errors where they are read; what
@@ -48,7 +50,8 @@ def read_layout(root: Path, by_folder: bool = False) -> list[Entry]:
 
     Args:
         root: holds the two folders, or a folder `NESTED` that does. What lies in both counts once.
-        by_folder: volumes in one folder directly below a class are one patient.
+        patients: what volumes of one patient share, beside their bytes: ``id``, in DICOM series, PatientID;
+            ``folder``, the folder directly below the class; ``volume``, nothing.
 
     Raises:
         DataError: a class has no folder, or its folder holds nothing.
@@ -67,7 +70,7 @@ def read_layout(root: Path, by_folder: bool = False) -> list[Entry]:
         if not files:
             shown = " and ".join(str(home) for home in homes[name])
             raise DataError(f'the class "{name}" is empty: {shown} holds no file. Both classes are needed.')
-        entries += _entries(name == "yes", list(files.values()), by_folder)
+        entries += _entries(name == "yes", list(files.values()), patients)
     return entries
 
 
@@ -101,12 +104,12 @@ def _files(home: Path) -> list[Path]:
     ]
 
 
-def _entries(tumour: bool, files: Sequence[tuple[Path, Path]], by_folder: bool) -> list[Entry]:
+def _entries(tumour: bool, files: Sequence[tuple[Path, Path]], patients: Patients) -> list[Entry]:
     """Return bitmaps, volumes, and series in place of their files."""
     entries, dicom = [], defaultdict(list)
     for file, home in files:
         if is_volume_file(file):
-            entries.append(Entry(file, tumour, True, _owner(file, home, by_folder) or _content(file)))
+            entries.append(Entry(file, tumour, True, _owner(file, home, patients) or _content(file)))
         elif file.suffix.lower() not in _BITMAPS and is_dicom(file):
             dicom[file.parent, home].append(file)
         else:
@@ -116,16 +119,16 @@ def _entries(tumour: bool, files: Sequence[tuple[Path, Path]], by_folder: bool) 
         for series in series_in(folder):
             if series[0] in wanted:
                 placed.update(series)
-                patient = _owner(series[0], home, by_folder) or _hashed(patient_of(series[0]) or str(series[0]))
+                patient = _owner(series[0], home, patients) or _hashed(series[0], patients)
                 entries.append(Entry(series[0], tumour, True, patient))
         entries += [Entry(file, tumour, False) for file in members if file not in placed]
     return sorted(entries, key=lambda entry: (entry.path.parent, _natural(entry.path.name)))
 
 
-def _owner(file: Path, home: Path, by_folder: bool) -> str:
+def _owner(file: Path, home: Path, patients: Patients) -> str:
     """Return the folder directly below the class, where that is the patient."""
     inside = file.relative_to(home).parts
-    return f"folder {home.name}/{inside[0]}" if by_folder and len(inside) > 1 else ""
+    return f"folder {home.name}/{inside[0]}" if patients == "folder" and len(inside) > 1 else ""
 
 
 def _content(file: Path) -> str:
@@ -134,7 +137,9 @@ def _content(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _hashed(text: str) -> str:
+def _hashed(file: Path, patients: Patients) -> str:
+    """Return what a DICOM file's patient is known by: a hash, for PatientID is patient data."""
+    text = (patient_of(file) if patients == "id" else "") or str(file)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 

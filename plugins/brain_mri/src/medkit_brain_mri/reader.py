@@ -18,7 +18,7 @@ from monai.transforms import MapTransform
 from medkit import contracts as c
 from medkit.errors import ConfigError, DataError
 from medkit_brain_mri.bitmap import read_bitmap
-from medkit_brain_mri.volume import PLANES, is_dicom, is_volume_file, read_volume
+from medkit_brain_mri.volume import PLANES, SPACING_TAGS, is_dicom, is_volume_file, read_volume, suffix
 
 SLICE, PLANE = "slice", "plane"
 """Sample keys: which slice of a volume, and across which plane; -1 and empty for a bitmap."""
@@ -68,10 +68,15 @@ def read_picture(path: str | os.PathLike[str], plane: str = "axial", index: int 
         "rows": pixels.shape[0],
         "columns": pixels.shape[1],
         "spacing_mm": volume.slice_spacing_mm(plane),
+        "spacing_tag": _spacing_tag(file) if volume.spacing_mm else "",
         "window": "percentiles 0.5 to 99.5 of the volume",
         "warnings": list(volume.warnings),
     }
     return Picture(pixels, source, address(str(path), plane, index))
+
+
+def _spacing_tag(file: Path) -> str:
+    return SPACING_TAGS.get(suffix(file), "space directions" if is_volume_file(file) else "PixelSpacing")
 
 
 class SliceReader(ImageReader):

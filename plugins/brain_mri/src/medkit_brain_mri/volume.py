@@ -18,6 +18,8 @@ from medkit_brain_mri.itk_io import read_with_itk, series_in
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 """Plane → the axis across it: towards the patient's left, back, head."""
 NIFTI, ITK = (".nii", ".nii.gz"), (".mha", ".mhd", ".nrrd")
+SPACING_TAGS = {**dict.fromkeys(NIFTI, "pixdim"), ".mha": "ElementSpacing", ".mhd": "ElementSpacing"}
+"""Where the spacing stands in a file, by suffix."""
 PERCENTILES = (0.5, 99.5)
 """Of the volume's finite voxels: shown as black and as white."""
 EMPTY = 0.03
@@ -30,13 +32,13 @@ class Volume:
 
     Attributes:
         voxels: (L,P,S) float32, 0…1, indices towards the patient's left, back and head.
-        spacing_mm: along these axes.
+        spacing_mm: along these axes; None where the header states none that can be used.
         acquired: the plane across which voxels are the farthest apart: the one that the scanner took.
         warnings: what was not usable, and what was done instead.
     """
 
     voxels: np.ndarray
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: tuple[float, float, float] | None
     acquired: str
     warnings: tuple[str, ...] = field(default=())
 
@@ -80,8 +82,10 @@ class Volume:
             return []
         return np.flatnonzero((self.voxels > threshold_otsu(self.voxels)).mean(axis=others) >= EMPTY).tolist()
 
-    def slice_spacing_mm(self, plane: str) -> list[float]:
-        """Return [between rows, between columns]."""
+    def slice_spacing_mm(self, plane: str) -> list[float] | None:
+        """Return [between rows, between columns], None where they are unknown."""
+        if self.spacing_mm is None:
+            return None
         rows, columns = {"axial": (1, 0), "coronal": (2, 0), "sagittal": (2, 1)}[plane]
         return [self.spacing_mm[rows], self.spacing_mm[columns]]
 
@@ -157,7 +161,7 @@ def oriented(voxels: np.ndarray, affine: np.ndarray, times: int = 1) -> Volume:
     lengths = voxel_sizes(affine)
     if not np.isfinite(affine).all() or lengths.min() < 1e-9 or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:
         warnings.append("the header places no axes: taken as right, front, head")
-        affine, lengths = np.eye(4), np.ones(3)
+        affine, lengths = np.eye(4), np.full(3, np.nan)
     turn = ornt_transform(io_orientation(affine), axcodes2ornt("LPS"))
     voxels = apply_orientation(voxels, turn)
     spacing = lengths[np.argsort(turn[:, 0])]
@@ -173,5 +177,11 @@ def oriented(voxels: np.ndarray, affine: np.ndarray, times: int = 1) -> Volume:
     single = [plane for plane, axis in PLANES.items() if voxels.shape[axis] == 1]
     if len(single) == 1:
         warnings.append(f"one slice, which is {single[0]}")
-    acquired = list(PLANES)[int(np.argmax(spacing))] if spacing.max() > 1.2 * np.sort(spacing)[1] else "axial"
-    return Volume(np.clip(scaled, 0, 1).astype(np.float32), tuple(float(s) for s in spacing), acquired, tuple(warnings))
+    known = bool(np.isfinite(spacing).all())
+    thick = known and spacing.max() > 1.2 * np.sort(spacing)[1]
+    return Volume(
+        voxels=np.clip(scaled, 0, 1).astype(np.float32),
+        spacing_mm=tuple(spacing.tolist()) if known else None,
+        acquired=list(PLANES)[int(np.argmax(spacing))] if thick else "axial",
+        warnings=tuple(warnings),
+    )
