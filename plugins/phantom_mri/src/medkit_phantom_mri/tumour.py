@@ -47,7 +47,7 @@ class Tumour:
 def draw_tumour(rng: np.random.Generator, level: float) -> Tumour:
     """Return a tumour that the slice at ``level`` shows."""
     kind: Kind = ("ring", "diffuse", "solid")[rng.choice(3, p=[0.4, 0.35, 0.25])]
-    size = float(np.exp(rng.uniform(np.log(0.11), np.log(0.30))))
+    size = float(np.exp(rng.uniform(np.log(0.13), np.log(0.32))))
     theta = rng.uniform(0, 2 * np.pi)
     if kind == "solid":
         distance = (BRAIN_EDGE - 0.03) - size * rng.uniform(0.6, 0.9)
@@ -61,7 +61,7 @@ def draw_tumour(rng: np.random.Generator, level: float) -> Tumour:
         rim=rng.uniform(0.14, 0.4),
         oedema=rng.uniform(1.15, 2.2) if kind != "diffuse" else 1.0,
         push=rng.uniform(0.1, 0.6),
-        conspicuity=rng.uniform(0.55, 1.0),
+        conspicuity=rng.uniform(0.7, 1.0),
         ragged=band_noise(rng, _RAGGED_SIDE, 16, 80),
         raggedness=rng.uniform(0.04, 0.16) * (2 if kind == "diffuse" else 1),
     )
