@@ -479,6 +479,11 @@ def mha(sizes: str = "5 6 7", data_file: str = "LOCAL", voxels: bytes = VOXELS, 
     return text.encode() + (voxels if data_file == "LOCAL" else b"")
 
 
+def packed_mha(voxels: bytes, sizes: str = "5 6 7", size: int | None = None) -> bytes:
+    size = len(voxels) if size is None else size
+    return mha(sizes, voxels=voxels, more=f"CompressedData = True\nCompressedDataSize = {size}\n")
+
+
 def nrrd(sizes: str = "5 6 7", data_file: str = "", encoding: str = "raw", voxels: bytes = VOXELS) -> bytes:
     """Return an NRRD file of 16-bit voxels."""
     lines = ["NRRD0004", "type: short", "dimension: 3", f"sizes: {sizes}", f"encoding: {encoding}", "endian: little"]
@@ -512,9 +517,15 @@ VOLUMES = {
     "claims_32767.mha": Bad(mha(HUGE), "too_large", "DimSize is .* bytes are more than"),
     "no_sizes.mha": Bad(mha("a b c"), "bad_header", "dimsize is not a list of positive integers"),
     "packed_bomb.mha": Bad(
-        lambda: mha("1000 1000 1000", voxels=zlib.compress(bytes(2**22), 9), more="CompressedData = True\n"),
+        lambda: packed_mha(zlib.compress(bytes(2**22), 9), "1000 1000 1000"),
         "truncated",
         "the voxels have .* bytes, the header needs 2000000000",
+    ),
+    "packed_of_no_size.mha": Bad(
+        mha(voxels=zlib.compress(VOXELS), more="CompressedData = True\n"), "bad_header", "without a CompressedDataSize"
+    ),
+    "packed_of_short_size.mha": Bad(
+        lambda: packed_mha(zlib.compress(VOXELS), size=100), "truncated", "the deflated voxels have .* bytes"
     ),
     "elsewhere.mhd": Bad(mha(data_file=ELSEWHERE), "unsupported", NOT_OPENED),
     "root.mhd": Bad(mha(data_file="/etc/passwd"), "unsupported", NOT_OPENED),

@@ -12,7 +12,7 @@ from random import Random
 from pydicom.data import get_testdata_files
 from pydicom.datadict import tag_for_keyword
 
-from .bad_files import VOXELS, bitmap, dicom_file, fragments, mha, nifti, nrrd, png, png_chunk, tiff
+from .bad_files import VOXELS, bitmap, dicom_file, fragments, mha, nifti, nrrd, packed_mha, png, png_chunk, tiff
 from .cases import all_cases
 from .synthetic import to_bytes
 
@@ -61,7 +61,7 @@ def seeds() -> dict[str, bytes]:
                                              Columns=b"\x3c\0")  # fmt: skip
     found |= {"NIfTI": nifti(), "MetaImage": mha(), "MetaImage: header": mha(data_file=VOXEL_FILE), "NRRD": nrrd()}
     found |= {"NIfTI: gzip": gzip.compress(nifti(), mtime=0), "NRRD: header": nrrd(data_file=VOXEL_FILE)}
-    found["MetaImage: packed"] = mha(voxels=zlib.compress(VOXELS), more="CompressedData = True\n")
+    found["MetaImage: packed"] = packed_mha(zlib.compress(VOXELS))
     found["NRRD: gzip"] = nrrd(encoding="gzip", voxels=gzip.compress(VOXELS, mtime=0))
     unlike = {content: name for name, content in reversed(found.items()) if len(content) <= LARGEST}
     return {name: content for content, name in reversed(unlike.items())}

@@ -34,8 +34,8 @@ def read_with_itk(path: Path, data: bytes) -> Volume:
     check_numbers(header)
     name = header.voxel_file
     held = len(data) - header.length if name is None else companion(path, name).stat().st_size
-    if (claimed := header.numbers("compresseddatasize")) and not 0 <= claimed[0] <= held:
-        raise ImageError("truncated", f"CompressedDataSize is {claimed[0]:.0f}, the file holds {held} bytes: truncated")
+    if header.packed and header.format == "MetaImage":
+        held = _packed_size(header, held)
     with quiet(), _silenced():
         image_io, sizes, item_bytes = _described(path, header)
         colour = _is_colour(image_io, header)
@@ -52,6 +52,16 @@ def read_with_itk(path: Path, data: bytes) -> Volume:
     if not header.fields.keys() & {"transformmatrix", "rotation", "orientation", "spacedirections"}:
         warnings.append("no orientation in the header: taken as LPS, towards the patient's left, back and head")
     return Volume(voxels, affine, header.format, tag, warnings=warnings, owner=image)
+
+
+def _packed_size(header: TextHeader, held: int) -> int:
+    """Return CompressedDataSize: where it is absent or short, ITK gives what memory held, and raises nothing."""
+    claimed = header.numbers("compresseddatasize")
+    if not claimed or not claimed[0] >= 1:
+        raise ImageError("bad_header", "CompressedData without a CompressedDataSize: ITK does not read it")
+    if claimed[0] > held:
+        raise ImageError("truncated", f"CompressedDataSize is {claimed[0]:.0f}, the file holds {held} bytes: truncated")
+    return int(claimed[0])
 
 
 def _described(path: Path, header: TextHeader) -> tuple[Any, list[int], int]:
@@ -92,7 +102,7 @@ def _check_length(path: Path, data: bytes, header: TextHeader, held: int, needed
     if header.packed and header.format == "MetaImage":
         name = header.voxel_file
         body = memoryview(data)[header.length :] if name is None else memoryview(companion(path, name).read_bytes())
-        check_deflated(body, needed)
+        check_deflated(body[:held], needed)
 
 
 def _read(path: Path, image_io: Any, colour: bool) -> tuple[Any, np.ndarray]:
