@@ -44,6 +44,12 @@ def test_a_file_that_takes_too_much_memory_is_given_up():
     assert found[greedy].code == "memory_limit"
 
 
+def test_what_an_earlier_file_left_in_memory_does_not_count():
+    kept = "globals().setdefault('kept', []).append(bytearray(600 * 2**20)) or 1"
+    found = list(outcomes(eval, [kept, kept, kept], 1, 20.0, GIB))
+    assert [outcome for _, outcome in found] == [1, 1, 1]
+
+
 def test_an_unexpected_error_is_reported_without_its_text():
     (outcome,) = run(["int('DOE^JOHN')"]).values()
     assert (outcome.status, outcome.code, outcome.reason) == (

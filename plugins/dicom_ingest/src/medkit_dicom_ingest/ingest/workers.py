@@ -42,7 +42,7 @@ def outcomes(
         tasks: the files.
         workers: processes.
         seconds: that one task may take.
-        memory: bytes that a worker may have beyond what it starts with.
+        memory: bytes that one task may take.
 
     Raises:
         RuntimeError: a worker does not even start.
@@ -132,22 +132,24 @@ class _Worker:
 
 def _work(pipe: Connection, reader: Callable[[T], Outcome], memory: int) -> None:
     """Answer one task after the other until the pipe is closed."""
-    _begin(memory)
+    _begin()
     pipe.send("ready")
     with suppress(EOFError, OSError):
         while True:
-            pipe.send(_read(reader, pipe.recv()))
+            task = pipe.recv()
+            _limit_memory(memory)
+            pipe.send(_read(reader, task))
 
 
-def _begin(memory: int) -> None:
-    """Make a worker ready: one thread, a limit to its memory, and no life without its parent."""
+def _begin() -> None:
+    """Make a worker ready: one thread, and no life without its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    _limit_memory(memory)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
 def _limit_memory(memory: int) -> None:
+    """Let the process take ``memory`` bytes more than it has: libraries loaded for an earlier file do not count."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
