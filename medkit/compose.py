@@ -33,6 +33,7 @@ class SafeCompose(Compose):
         classes: K, the length of ``label``.
         channels: C of what comes out.
         max_boxes: rows that ``boxes`` is padded to; an image with more is an error.
+        masks: every sample gets a ``mask`` (1,H,W), NaN where nobody drew one or the sample has failed.
         strict: raise instead of recording.
 
     Raises:
@@ -46,9 +47,11 @@ class SafeCompose(Compose):
         classes: int,
         channels: int = 1,
         max_boxes: int = 32,
+        masks: bool = False,
         strict: bool = False,
     ) -> None:
         super().__init__(transforms)
+        self.masks = masks
         self.image_shape = (channels, *(int(n) for n in spatial_size))
         self.classes = classes
         self.max_boxes = max_boxes
@@ -72,6 +75,7 @@ class SafeCompose(Compose):
             return {
                 **sample,
                 c.IMAGE: torch.zeros(self.image_shape),
+                **({c.MASK: self._no_mask()} if self.masks else {}),
                 c.LABEL: np.full(self.classes, np.nan, np.float32),
                 c.STATUS: "not_assessed" if not_for_model else "error",
                 c.REASON: reason,
@@ -112,8 +116,18 @@ class SafeCompose(Compose):
             sample[c.SOURCE] = json.dumps(image.meta.get(c.SOURCE, {}))
         elif start < len(self.transforms):
             sample[c.FRAME_AFFINE] = np.full((3, 3), np.nan)
-        sample[c.IMAGE] = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
+        sample[c.IMAGE] = _plain(image)
+        if self.masks:
+            mask = sample.get(c.MASK)
+            sample[c.MASK] = _plain(mask) if isinstance(mask, torch.Tensor) else self._no_mask()
         return sample
+
+    def _no_mask(self) -> torch.Tensor:
+        return torch.full((1, *self.image_shape[1:]), torch.nan)
+
+
+def _plain(image: Any) -> torch.Tensor:
+    return image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
 
 
 def frame_affine(affine: np.ndarray, file_size: np.ndarray, frame_size: np.ndarray) -> np.ndarray:

@@ -117,3 +117,27 @@ def test_a_prediction_with_maps_is_split():
     split = medkit.SplitPredictiond()
     assert split({"pred": [1, 2]}) == {"logits": 1, "maps": 2}
     assert split({"pred": torch.ones(2)})["logits"].shape == (2,)
+
+
+class Drawn(MapTransform):
+    """Stands for a reader of masks: whatever a sample names becomes one of ones."""
+
+    def __init__(self) -> None:
+        super().__init__("mask")
+
+    def __call__(self, data):
+        return {**data, "mask": MetaTensor(torch.ones(1, ROWS, COLUMNS))} if "mask" in data else data
+
+
+def test_every_sample_has_a_mask_where_masks_are_wanted():
+    samples = [
+        {"image": "a", "mask": ["m.png"]},
+        {"image": "broken", "mask": ["m.png"]},
+        {"image": "nobody drew one"},
+        {"image": "lateral"},
+    ]
+    (batch,) = DataLoader(CacheDataset(samples, compose(Drawn(), masks=True), progress=False), batch_size=4)
+    assert type(batch["mask"]) is torch.Tensor
+    assert batch["mask"].shape == (4, 1, ROWS, COLUMNS)
+    assert (batch["mask"][0] == 1).all()
+    assert batch["mask"][1:].isnan().all()
