@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medkit.errors import DataError
+from medkit.files import require_writable
 
 
 def made_once(folder: Path, manifest: str, options: Mapping[str, Any], build: Callable[[Path], None]) -> None:
@@ -28,10 +29,12 @@ def made_once(folder: Path, manifest: str, options: Mapping[str, Any], build: Ca
 
     Raises:
         DataError: the folder holds something else, was made with other options, or was changed.
+        TrustError: see `medkit.files.require_writable`.
     """
     wanted = dict(options)
     if not folder.exists() or not any(folder.iterdir()):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(folder)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
         try:
             partial.chmod(0o755)

@@ -16,6 +16,7 @@ from medkit_phantom_mri.volumes import draw_volume, write_volumes
 from PIL import Image
 
 import medkit
+from medkit import made_once
 from medkit.errors import ConfigError, DataError
 
 OPTIONS = {"images": 80, "size": 64, "duplicates": 0.4, "quiet": True}
@@ -149,7 +150,7 @@ def test_folder_of_other_options_or_contents_is_an_error(made, tmp_path):
         phantom_mri(str(tmp_path), "test", **OPTIONS)
     shutil.copytree(made, tmp_path / "p")
     Path(phantom_mri(str(tmp_path / "p"), "all", **OPTIONS)[3]["image"]).write_bytes(b"")
-    folder_module._contents_once.cache_clear()
+    made_once._contents_once.cache_clear()
     with pytest.raises(DataError, match="changed"):
         phantom_mri(str(tmp_path / "p"), "all", **OPTIONS)
 

@@ -13,6 +13,7 @@ from medkit_phantom_ultrasound.dataset import phantom_ultrasound
 from PIL import Image
 
 import medkit
+from medkit import made_once
 from medkit.errors import ConfigError, DataError
 from medkit.folds import make_folds
 from medkit.lookalikes import look_alikes
@@ -138,7 +139,7 @@ def test_changed_file_is_found(made, tmp_path):
     shutil.copytree(made, tmp_path / "p")
     samples = phantom_ultrasound(str(tmp_path / "p"), "all", **SMALL)
     Path(samples[3]["image"]).write_bytes(b"")
-    folder_module._contents_once.cache_clear()
+    made_once._contents_once.cache_clear()
     with pytest.raises(DataError, match="changed"):
         phantom_ultrasound(str(tmp_path / "p"), "all", **SMALL)
 

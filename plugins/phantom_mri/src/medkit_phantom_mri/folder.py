@@ -9,19 +9,15 @@ Layout:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from medkit.errors import DataError
+from medkit.made_once import made_once
 from medkit.tables import write_csv
 from medkit_phantom_mri.copies import Item, changed, plan
 from medkit_phantom_mri.files import draw_kind, draw_name, marked, write
@@ -49,31 +45,13 @@ class Options:
 
 
 def ensure_folder(folder: Path, options: Options, quiet: bool) -> None:
-    """Make ``folder`` hold the phantoms of these options, unless it does.
-
-    Built in a hidden folder beside it and renamed, so that it is whole or not there; of two builders at once the first
-    to finish wins. Nothing that is there is ever changed or deleted.
+    """Make ``folder`` hold the phantoms of these options, unless it does; see `medkit.made_once.made_once`.
 
     Raises:
         DataError: the folder holds something else, other phantoms, or phantoms that were changed.
     """
     wanted = {"version": _VERSION, **asdict(options)}
-    if not folder.exists() or not any(folder.iterdir()):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
-        try:
-            partial.chmod(0o755)
-            _build(partial, options, quiet)
-            manifest = {"synthetic": True, "options": wanted, "contents": _contents(partial)}
-            (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            try:
-                partial.rename(folder)
-            except OSError:
-                if not (folder / MANIFEST).is_file():  # else another process was quicker: read its folder
-                    raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    _check(folder, wanted)
+    made_once(folder, MANIFEST, wanted, lambda new: _build(new, options, quiet))
 
 
 def draw_patient(seed: int, patient: int, tumour: bool, size: int) -> tuple[np.ndarray, str, str]:
@@ -129,38 +107,3 @@ def _save(
         name = f"{place}/{draw_name(rng, item.tumour, number + 1, extension)}"
         write(folder / name, changed(pixels, item.kind, rng), mode)
     return name, facts
-
-
-def _check(folder: Path, wanted: dict[str, Any]) -> None:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise DataError(f"{folder} is not empty and holds no phantoms (no {MANIFEST}): give an empty or a new folder")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found, contents = manifest["options"], manifest["contents"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read: delete {folder} and it is made again") from error
-    if found != wanted:
-        differing = ", ".join(
-            f"{name} {found.get(name)} instead of {asked}" for name, asked in wanted.items() if found.get(name) != asked
-        )
-        raise DataError(f"{folder} holds other phantoms ({differing}): delete it, or give another folder")
-    if _contents_once(folder, contents) != contents:
-        raise DataError(
-            f"files in {folder} were changed, added or lost since it was made: delete it and it is made again"
-        )
-
-
-def _contents(folder: Path) -> str:
-    """Return one SHA-256 over the names and bytes of all files but the manifest."""
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST):
-        total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
-
-
-@lru_cache(maxsize=8)
-def _contents_once(folder: Path, expected: str) -> str:
-    """Return `_contents`, read once a process for each manifest: a stage asks for several sections of one folder."""
-    return _contents(folder)

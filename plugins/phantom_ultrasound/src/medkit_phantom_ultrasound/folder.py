@@ -10,22 +10,15 @@ Layout:
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tqdm import tqdm
 
-from medkit.errors import DataError
-from medkit.files import require_writable
+from medkit.made_once import made_once
 from medkit.tables import write_csv
 from medkit_phantom_ultrasound.image import draw_scan
 from medkit_phantom_ultrasound.lesion import CLASSES
@@ -71,32 +64,13 @@ def plan(images: int, seed: int) -> list[Planned]:
 
 
 def ensure_folder(folder: Path, images: int, size: int, seed: int, quiet: bool) -> None:
-    """Make ``folder`` hold the phantoms of these options, unless it does.
-
-    Built in a hidden folder beside it and renamed, so that it is whole or not there; of two builders at once the first
-    to finish wins, and the other reads what it made. Nothing that is there is ever changed or deleted.
+    """Make ``folder`` hold the phantoms of these options, unless it does; see `medkit.made_once.made_once`.
 
     Raises:
         DataError: the folder holds something else, other phantoms, or phantoms that were changed.
     """
     options = {"version": _VERSION, "images": images, "size": size, "seed": seed}
-    if not folder.exists() or not any(folder.iterdir()):
-        require_writable(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
-        try:
-            partial.chmod(0o755)
-            _build(partial, images, size, seed, quiet)
-            manifest = {"synthetic": True, "options": options, "contents": _contents(partial)}
-            (partial / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            try:
-                partial.rename(folder)
-            except OSError:
-                if not (folder / MANIFEST).is_file():  # else another process was quicker: read its folder
-                    raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    _check(folder, options)
+    made_once(folder, MANIFEST, options, lambda new: _build(new, images, size, seed, quiet))
 
 
 def _build(folder: Path, images: int, size: int, seed: int, quiet: bool) -> None:
@@ -124,36 +98,3 @@ def _save(path: Path, picture: Image.Image) -> None:
     text = PngInfo()
     text.add_text("Comment", MARK)
     picture.save(path, pnginfo=text, compress_level=3)
-
-
-def _check(folder: Path, options: dict[str, Any]) -> None:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise DataError(f"{folder} is not empty and holds no phantoms (no {MANIFEST}): give an empty or a new folder")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found, contents = dict(manifest["options"]), manifest["contents"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read: delete {folder} and it is made again") from error
-    if found != options:
-        differing = ", ".join(f"{k} {found.get(k)} instead of {v}" for k, v in options.items() if found.get(k) != v)
-        raise DataError(f"{folder} holds other phantoms ({differing}): delete it, or give another folder")
-    if _contents_once(folder, contents) != contents:
-        raise DataError(
-            f"files in {folder} were changed, added or lost since it was made: delete it and it is made again"
-        )
-
-
-def _contents(folder: Path) -> str:
-    """Return one SHA-256 over the names and bytes of all files but the manifest."""
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST):
-        total.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
-
-
-@lru_cache(maxsize=8)
-def _contents_once(folder: Path, expected: str) -> str:
-    """Return `_contents`, read once a process for each manifest: a stage asks for several sections of one folder."""
-    return _contents(folder)
