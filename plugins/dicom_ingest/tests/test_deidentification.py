@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as profile
+from medkit_dicom_ingest.carried import WORDS
 from medkit_dicom_ingest.facts import Source
-from medkit_dicom_ingest.ingest.identity import LINKS, read_secret, without_identifiers
+from medkit_dicom_ingest.ingest.identity import LINKS, read_secret
+from medkit_dicom_ingest.ingest.names import identifying_parts
+from medkit_dicom_ingest.ingest.png import encode_png
 from medkit_dicom_ingest.ingest.shareable import DICOM_SOURCES, age_band, shareable
+from medkit_dicom_ingest.reader import read_picture
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.tag import Tag
@@ -113,18 +119,95 @@ def test_ages_are_given_in_bands():
         "", "0-17", "0-17", "0-17", "18-29", "18-29", "30-39", "80-89", "90+"]  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "hidden"), [
-    ("DOE^JOHN/1.dcm", [0]), ("a/john_doe-7/x.dcm", [1]), ("mrn/PAT-0042/im1.dcm", [1]), ("1970/19700102/z.dcm", [1]),
-    ("s/1.2.826.99.dcm", [1]), ("doer/johnson/pat-00423/im.dcm", []), ("acc.77x/acc77/q.dcm", [1]),
-])  # fmt: skip
-def test_names_of_folders_and_files_lose_what_identifies(path, hidden):
+PERSON = {
+    "PatientName": "Müller-Große^Erika", "PatientBirthName": "Geburtsname^Erika", "ReferringPhysicianName": "Smith^J",
+    "OtherPatientNames": "山田^太郎", "PatientID": "PAT-004711", "OtherPatientIDs": ["OLD77", "X9-12"], "StudyID": "7",
+    "AccessionNumber": "ACC998877", "PatientBirthDate": "19610203", "StudyDate": "20240131",
+    "SOPInstanceUID": "1.2.826.99", "OperatorsName": "Li^Wu",
+}  # fmt: skip
+TELLING = """
+MUELLER^ERIKA/1.dcm muller/1.dcm x/Müller.dcm x/Mu\u0308ller.dcm grosse/1.dcm GROßE/1.dcm ErikaM/1.dcm a_Erika1/1.dcm
+Geburtsname/1.dcm dr_smith/1.dcm 山田/1.dcm 山田太郎/1.dcm li_wu/1.dcm
+PAT-004711/1.dcm pat004711/1.dcm pat_004711/1.dcm id_4711/1.dcm study4711b/1.dcm old77/1.dcm X9_12/1.dcm x912/1.dcm
+acc 998877/1.dcm xACC998877/1.dcm 7/1.dcm
+19610203/1.dcm 1961-02-03/1.dcm 03.02.1961/1.dcm 3.2.1961/1.dcm born19610203/1.dcm 02-03-1961/1.dcm 610203/1.dcm
+2024-01-31/1.dcm 31012024/1.dcm 20240131T1200/1.dcm x/1.2.826.99.dcm x/1_2_826_99.dcm
+""".replace("acc 998877", "acc~998877").split()
+HARMLESS = ["im0001.dcm", "series2/17.dcm", "client/liver.dcm", "a/b/c.dcm", "2023-11-05/5.dcm", "chest/DX_000012.dcm"]
+
+
+def person() -> Dataset:
     dataset = Dataset()
-    dataset.PatientName, dataset.PatientID, dataset.AccessionNumber = "Doe^John", "PAT-0042", "ACC77"
-    dataset.PatientBirthDate, dataset.SOPInstanceUID = "19700102", "1.2.826.99"
-    parts = without_identifiers(path, dataset, b"0" * 32, uids_stay=False).split("/")
-    pairs = zip(path.split("/"), parts, strict=True)
-    assert [n for n, (before, after) in enumerate(pairs) if before != after] == hidden
-    assert all(part.startswith("~") for n, part in enumerate(parts) if n in hidden)
+    for keyword, value in PERSON.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+@pytest.mark.parametrize("path", [path.replace("~", " ") for path in TELLING])
+def test_names_of_folders_and_files_that_tell_who_it_is_are_found(path):
+    (part,) = identifying_parts(path, person(), uids_stay=False)
+    assert part in path.split("/")
+    assert part not in ("1.dcm", "x")
+
+
+def test_names_in_the_bytes_of_old_servers_are_found():
+    path = os.fsdecode("Müller".encode("latin-1")) + "/1.dcm"
+    assert identifying_parts(path, person(), uids_stay=False) == [path.split("/")[0]]
+
+
+@pytest.mark.parametrize("path", HARMLESS)
+def test_names_that_tell_nothing_stay(path):
+    assert identifying_parts(path, person(), uids_stay=False) == []
+
+
+def test_uids_in_names_stay_where_uids_do():
+    assert identifying_parts("x/1.2.826.99.dcm", person(), uids_stay=True) == []
+
+
+def test_a_name_that_one_file_gives_away_is_hidden_for_all(dicom, write, tmp_path):
+    (tmp_path / "in" / "doe_john").mkdir(parents=True)
+    write(dicom(RAMP, PatientName="Doe^John", BurnedInAnnotation="NO"), "in/doe_john/1.dcm")
+    write(dicom(RAMP, PatientName="", BurnedInAnnotation="NO", SOPInstanceUID="1.2.3"), "in/doe_john/2.dcm")
+    (tmp_path / "in" / "doe_john" / "photo.png").write_bytes(encode_png(np.zeros((4, 4), np.uint8)))
+    run(tmp_path / "in", tmp_path / "out")
+    sources = [row["source"] for row in rows(tmp_path / "out")]
+    assert [source.split("/")[1] for source in sources] == ["1.dcm", "2.dcm", "photo.png"]
+    (folder,) = {source.split("/")[0] for source in sources}
+    assert folder.startswith("~")
+
+
+def test_a_bitmap_cannot_bring_text_into_the_manifest(tmp_path):
+    mark = "DOE JOHN 1970"
+    forged = dict.fromkeys(WORDS, mark) | {"rows": 4, "columns": 4, "format": "PNG", "warnings": [mark]}
+    for number, name in enumerate(["", *WORDS]):
+        facts = forged if not name else {"rows": 4, "columns": 4, "format": "PNG", name: mark, "warnings": [mark]}
+        (tmp_path / "in").mkdir(exist_ok=True)
+        picture = encode_png(np.full((4, 4), number, np.uint8), {"medkit": json.dumps(facts)})
+        (tmp_path / "in" / f"{number}.png").write_bytes(picture)
+    run(tmp_path / "in", tmp_path / "out")
+    assert len(rows(tmp_path / "out")) == len(WORDS) + 1
+    assert survivors(tmp_path / "out", {"mark": mark, "part": "DOE"}) == []
+
+
+def test_every_fact_of_an_ingested_image_is_restored(dicom, write, tmp_path):
+    tags = {"PatientAge": "047Y", "PatientSex": "F", "ImageLaterality": "L", "PatientOrientation": ["L", "F"],
+            "WindowCenter": 40, "WindowWidth": 400, "PixelSpacing": [0.2, 0.3], "BodyPartExamined": "CHEST",
+            "ViewPosition": "PA", "BurnedInAnnotation": "NO"}  # fmt: skip
+    path = Path(write(dicom(RAMP, BitsStored=12, **tags), "in.dcm"))
+    run(path, tmp_path / "out")
+    expected = shareable(read_picture(path).source)
+    found = read_picture(tmp_path / "out" / rows(tmp_path / "out")[0]["output"]).source
+    assert found == expected
+    assert (found.age_band, found.view_position, found.window) == ("40-49", "PA", "window 40/400 LINEAR")
+
+
+def test_what_was_set_aside_stays_aside_when_it_is_ingested_as_a_bitmap(dicom, write, tmp_path):
+    run(Path(write(dicom(RAMP, Modality="US"), "us.dcm")), tmp_path / "out")
+    (row,) = rows(tmp_path / "out")
+    (tmp_path / "copy.png").write_bytes((tmp_path / "out" / row["output"]).read_bytes())
+    run(tmp_path / "copy.png", tmp_path / "again")
+    (row,) = rows(tmp_path / "again")
+    assert (row["burned_in_risk"], row["output"].split("/")[0]) == ("set aside before", "quarantine")
 
 
 def test_the_same_patient_has_the_same_key_and_another_secret_gives_another(dicom, write, tmp_path):
@@ -146,9 +229,25 @@ def test_the_secret_is_its_owners_and_must_be_one(tmp_path):
     path = tmp_path / "deep" / "secret"
     assert read_secret(path) == read_secret(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"can be read by others: chmod 600"):
+        read_secret(path)
+    path.chmod(0o600)
     path.write_text("short")
     with pytest.raises(ConfigError, match=r"has 5 bytes, expected 16"):
         read_secret(path)
+
+
+@pytest.mark.parametrize("place", ["in/1.dcm", "notes.csv", "in/keys.csv", "out/keys.csv", "folder"])
+def test_a_key_file_replaces_nothing_else_and_stays_private(dicom, write, tmp_path, place):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.csv").write_text("name,phone\nA,1\n")
+    write(dicom(RAMP), "in/1.dcm")
+    before = {path: (path.read_bytes(), path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=r"lies in (SOURCE|OUTPUT)|is no key file|is a folder"):
+        run(tmp_path / "in", tmp_path / "out", key_file=tmp_path / place)
+    assert all((path.read_bytes(), path.stat().st_mode) == held for path, held in before.items())
 
 
 def test_the_key_file_links_back_and_is_its_owners(dicom, write, tmp_path):
@@ -174,5 +273,5 @@ def test_facts_with_free_text_lose_it():
     smith = dict.fromkeys(("body_part", "view_position", "laterality", "modality", "orientation"), "SMITHSON")
     free = Source(1, 1, "DICOM", **{**smith, "body_part": "CHEST SMITH"}, patient_age_years=47)
     kept = shareable(free)
-    assert (kept.body_part, kept.view_position, kept.patient_age_years) == ("CHEST", "OTHER", 40)
-    assert (kept.laterality, kept.modality, kept.orientation) == ("", "", "")
+    assert (kept.body_part, kept.view_position, kept.modality) == ("CHEST", "OTHER", "OTHER")
+    assert (kept.laterality, kept.orientation, kept.patient_age_years, kept.age_band) == ("", "", None, "40-49")

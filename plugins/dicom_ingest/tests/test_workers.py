@@ -19,14 +19,25 @@ def run(tasks, workers=2, seconds=20.0, memory=GIB):
         ("__import__('os')._exit(7)", "exit code 7"),
         ("__import__('os').kill(__import__('os').getpid(), 9)", "signal 9"),
         ("__import__('ctypes').string_at(0)", "signal 11"),
-        ("__import__('threading').Timer(0.05, lambda: __import__('os')._exit(3)).start()", "exit code 3"),
-    ][:3],
+    ],
 )
 def test_a_dead_worker_costs_its_own_file_alone(task, how):
     good = [f"{n} + 0" for n in range(40)]
     found = run([*good[:20], task, *good[20:]])
     assert {task: found.pop(task).reason} == {task: f"ended the process that read it ({how})"}
     assert found == {f"{n} + 0": n for n in range(40)}
+
+
+def test_a_worker_that_dies_late_costs_no_good_file():
+    mine = "__import__('threading').Timer(0.2, lambda: __import__('os')._exit(3)).start() or 1"
+    slow = [f"__import__('time').sleep(0.1) or {n}" for n in range(8)]
+    found = run([mine, *slow], workers=1)
+    assert found == {mine: 1, **{task: n for n, task in enumerate(slow)}}
+
+
+def test_large_tasks_and_answers_do_not_block_each_other():
+    large = [f"'x' * {10**6 + n}  # " + "y" * 10**6 for n in range(6)]
+    assert {len(answer) for answer in run(large).values()} == {10**6 + n for n in range(6)}
 
 
 def test_a_file_that_takes_too_long_is_given_up():

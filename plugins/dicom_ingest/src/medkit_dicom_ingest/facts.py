@@ -39,6 +39,7 @@ class Source:
         aspect: PixelAspectRatio [vertical, horizontal].
         window: what made the contrast.
         patient_age_years: whole years from one year on, at most 90.
+        age_band: such as ``0-17`` or ``90+``, where the age itself is not told.
         patient_sex: ``M``, ``F``, ``O`` or empty.
         sop_class: name of the DICOM SOP class.
         colour: the channels really differ.
@@ -66,6 +67,7 @@ class Source:
     aspect: list[float] | None = None
     window: str = "full range"
     patient_age_years: float | None = None
+    age_band: str = ""
     patient_sex: str = ""
     sop_class: str = ""
     colour: bool = False

@@ -87,8 +87,11 @@ class IntendedUsed(MapTransform):
         if view := self._view_reason(source):
             return view
         age = source.get("patient_age_years")
+        band = source.get("age_band", "")
+        if age is None and (found := re.fullmatch(r"\d{1,2}-(\d{1,2})", band)):
+            age = float(found[1])
         if age is not None and age < self.min_age_years:
-            return f"child: {age:g} years, this model is for {self.min_age_years:g} and older"
+            return f"child: {band or f'{age:g}'} years, this model is for {self.min_age_years:g} and older"
         if source.get("colour") and not self.allow_colour:
             return "colour photograph"
         if source.get("frames", 1) > 1 and not self.allow_multiframe:

@@ -80,6 +80,8 @@ def pictures(data: bytes, path: Path, choices: Choices) -> Iterator[Picture]:
     else:
         pages = bitmap_pages(data, choices.dtype, choices.in_colour)
         for index, (pixels, source) in enumerate(pages):
+            if choices.voi.kind not in ("auto", "full"):
+                source.warnings.append("a bitmap has no values to choose a contrast from: shown as it is")
             yield Picture(pixels, source, str(path), index)
 
 
@@ -105,6 +107,7 @@ def read_bytes(path: Path, follow_links: bool = True) -> bytes:
         if stat.S_ISLNK(status.st_mode):
             raise ImageError("not_regular", "a symbolic link: not followed")
         if stat.S_ISDIR(status.st_mode):
+            next(path.iterdir(), None)  # raises where the folder cannot be read, which is worse than being none
             raise ImageError("not_regular", "a folder, not an image file")
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("not_regular", "not a regular file (a pipe, socket or device): not opened")

@@ -30,8 +30,9 @@ PresentationLUTShape PixelData FloatPixelData DoubleFloatPixelData SharedFunctio
 PerFrameFunctionalGroupsSequence ImageOrientationPatient FrameLaterality InstanceNumber
 """
 _IDENTITY = """
-PatientID IssuerOfPatientID OtherPatientIDs PatientName AccessionNumber StudyID StudyInstanceUID SeriesInstanceUID
-SOPInstanceUID
+PatientID IssuerOfPatientID OtherPatientIDs PatientName OtherPatientNames PatientBirthName PatientMotherBirthName
+ReferringPhysicianName PerformingPhysicianName NameOfPhysiciansReadingStudy OperatorsName RequestingPhysician
+AccessionNumber StudyID StudyInstanceUID SeriesInstanceUID SOPInstanceUID
 """
 _PALETTE = ("PaletteColorLookupTableDescriptor", "PaletteColorLookupTableData")
 TAGS = [

@@ -6,6 +6,8 @@ from pydicom import Dataset
 
 from medkit_dicom_ingest.dicom.elements import code
 from medkit_dicom_ingest.dicom.header import sop_class
+from medkit_dicom_ingest.facts import Source
+from medkit_dicom_ingest.ingest.identity import text
 
 OVERLAY_ROWS = [(group, 0x0010) for group in range(0x6000, 0x6020, 2)]
 
@@ -24,7 +26,12 @@ def burned_in_risk(dataset: Dataset) -> str:
         reasons.append("ultrasound")
     if any(tag in dataset for tag in OVERLAY_ROWS):
         reasons.append("overlay")
-    stated = code(dataset, "BurnedInAnnotation")
+    stated = text(dataset, "BurnedInAnnotation").upper()
     if stated != "NO":
         reasons.append("BurnedInAnnotation " + ("YES" if stated == "YES" else "absent" if not stated else "unclear"))
     return ", ".join(reasons)
+
+
+def carried_risk(source: Source) -> str:
+    """Return why a bitmap that was ingested before may show text: it carries what was found then."""
+    return "set aside before" if source.burned_in == "YES" else ""

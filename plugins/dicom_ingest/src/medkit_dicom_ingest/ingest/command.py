@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,12 +28,24 @@ def _size(context: click.Context, option: click.Parameter, text: str | None) -> 
     columns, by, rows = text.lower().partition("x")
     if by and columns.isdecimal() and rows.isdecimal() and 0 < int(columns) <= 65535 and 0 < int(rows) <= 65535:
         return int(rows), int(columns)
-    raise click.BadParameter(f'"{text}" is not WIDTHxHEIGHT, such as 512x512', context, option)
+    raise click.BadParameter(f'"{text}" is not WIDTHxHEIGHT, such as 512x512, each 1 to 65535', context, option)
 
 
-@click.command(epilog="Exit codes: 0 done, 3 some files failed, 2 nothing done, 130 interrupted.")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+def _place(context: click.Context, option: click.Parameter, text: str) -> Path:
+    if not text:
+        raise click.BadParameter("is empty: give a path", context, option)
+    return Path(text).expanduser().absolute()
+
+
+def _finite(context: click.Context, option: click.Parameter, number: float) -> float:
+    if not math.isfinite(number):
+        raise click.BadParameter(f"{number} is not a finite number", context, option)
+    return number
+
+
+@click.command(epilog="Exit codes: 0 done, 3 some files failed or stopped early, 2 nothing done, 130 interrupted.")
+@click.argument("source", callback=_place)
+@click.argument("output", callback=_place)
 @click.option("--bits", type=click.Choice(["8", "16"]), default="8", show_default=True, help="Of the PNG files.")
 @click.option("--longest-side", type=click.IntRange(1, 65535), help="Reduce larger images to this many pixels.")
 @click.option("--size", callback=_size, metavar="WxH", help="Stretch every image to this size.")
@@ -51,8 +64,17 @@ def _size(context: click.Context, option: click.Parameter, text: str | None) -> 
 @click.option("--secret-file", type=click.Path(path_type=Path), help="Secret of the patient keys; made if absent.")
 @click.option("--allow-burned-in", is_flag=True, help="Do not set images aside that may show text.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
-@click.option("--time-limit", type=click.FloatRange(0.1), default=120.0, show_default=True, help="Seconds a file.")
-@click.option("--memory-limit", type=click.FloatRange(0.1), default=4.0, show_default=True, help="GiB a file.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(0.1),
+    default=120.0,
+    show_default=True,
+    callback=_finite,
+    help="Seconds a file.",
+)
+@click.option(
+    "--memory-limit", type=click.FloatRange(0.1), default=4.0, show_default=True, callback=_finite, help="GiB a file."
+)
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Go on with OUTPUT, or start it over.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def ingest(source: Path, output: Path, **given: Any) -> None:
@@ -79,8 +101,8 @@ def ingest(source: Path, output: Path, **given: Any) -> None:
         allow_burned_in=given["allow_burned_in"],
     )
     request = Request(
-        source.expanduser().absolute(),
-        output.expanduser().absolute(),
+        source,
+        output,
         options,
         workers=given["workers"] or default_workers(),
         seconds=given["time_limit"],

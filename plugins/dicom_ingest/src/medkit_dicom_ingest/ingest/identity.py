@@ -1,4 +1,4 @@
-"""Who an image is of: a keyed hash instead of the patient id, and no identifier left in a path.
+"""Who an image is of: a keyed hash instead of the patient id.
 
 The secret stays with the user and never lies in OUTPUT: a hash of a patient id without one is found by trying all ids.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import re
 import secrets
 from pathlib import Path
 
@@ -20,12 +19,9 @@ from medkit_dicom_ingest.dicom.elements import element
 from medkit_dicom_ingest.failure import ImageError
 
 UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-DATES = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
-NUMBERS = ("PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID")
 LINKS = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "AccessionNumber", "StudyID", "StudyDate",
          *UIDS)  # fmt: skip
 """What links an image back to its patient, in the order of the key file's columns."""
-SHORTEST_NAME = 3
 
 
 def read_secret(path: Path | None) -> bytes:
@@ -45,11 +41,14 @@ def read_secret(path: Path | None) -> bytes:
             with os.fdopen(handle, "w", encoding="ascii") as file:
                 file.write(secrets.token_hex(32) + "\n")
         secret = path.read_bytes().strip()
+        others = path.stat().st_mode & 0o077 if os.name == "posix" else 0
     except OSError as error:
         raise ConfigError(
             f"the secret of the patient keys, {path}, cannot be read or made ({error.strerror}): name another with "
             "--secret-file"
         ) from error
+    if others:
+        raise ConfigError(f"the secret in {path} can be read by others: chmod 600 {path}")
     if len(secret) < 16:
         raise ConfigError(f"the secret in {path} has {len(secret)} bytes, expected 16 or more: remove the file")
     return secret
@@ -77,22 +76,5 @@ def text(dataset: Dataset, keyword: str) -> str:
         found = element(dataset, keyword)
     except ImageError:
         return ""
-    value = "" if found is None else str(found.value)
+    value = "" if found is None else str(found.value) if found.VM <= 1 else "\\".join(map(str, found.value))
     return "".join(letter if letter.isprintable() else " " for letter in value).strip()
-
-
-def without_identifiers(path: str, dataset: Dataset, secret: bytes, uids_stay: bool) -> str:
-    """Return ``path`` with every folder or file name that holds an identifier of ``dataset`` replaced by a keyed hash.
-
-    Folders are often named by patient, study or date, and files by their UID.
-    """
-    words = [text(dataset, keyword) for keyword in (*NUMBERS, *DATES)]
-    words += [part for part in re.split(r"[\^=\s,]+", text(dataset, "PatientName")) if len(part) >= SHORTEST_NAME]
-    if not uids_stay:
-        words += [text(dataset, keyword) for keyword in UIDS]
-    alternatives = "|".join(sorted({re.escape(word) for word in words if word}, key=len, reverse=True))
-    if not alternatives:
-        return path
-    identifier = re.compile(rf"(?<![^\W_])(?:{alternatives})(?![^\W_])", re.IGNORECASE)
-    parts = path.split("/")
-    return "/".join(f"~{keyed(secret, 'path', part)[:12]}" if identifier.search(part) else part for part in parts)

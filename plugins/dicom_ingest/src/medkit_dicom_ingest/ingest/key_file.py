@@ -19,6 +19,11 @@ from medkit_dicom_ingest.ingest.one_file import Outcome
 COLUMNS = ("source", "source_sha256", *(COLUMN_OF[keyword] for keyword in LINKS))
 
 
+def _is_key_file(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.readline().decode("utf-8", "replace").rstrip("\r\n") == ",".join(COLUMNS)
+
+
 class KeyFile:
     """Rows that link a source file to accession number, study and patient, in a CSV file that only its owner can read.
 
@@ -28,11 +33,15 @@ class KeyFile:
         path: of the CSV file.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: it cannot be written, or is something else.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.is_dir():
+            raise ConfigError(f'key file "{path}" is a folder: give the path of a CSV file')
+        if path.exists() and not _is_key_file(path):
+            raise ConfigError(f'"{path}" exists and is no key file: give another path')
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

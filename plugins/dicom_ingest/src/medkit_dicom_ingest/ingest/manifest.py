@@ -16,7 +16,6 @@ from medkit.tables import write_csv
 from medkit_dicom_ingest.facts import Source
 from medkit_dicom_ingest.ingest.identity import LINKS, UIDS
 from medkit_dicom_ingest.ingest.options import Options
-from medkit_dicom_ingest.ingest.shareable import age_band
 from medkit_dicom_ingest.pictures import Picture
 
 COLUMNS: dict[str, type] = {
@@ -124,9 +123,9 @@ def row(picture: Picture, source: Source, pixels: np.ndarray) -> dict[str, Any]:
         "colour": source.colour,
         "for_processing": source.for_processing,
         "synthetic": source.synthetic,
-        "burned_in_annotation": source.burned_in,
+        "burned_in_annotation": picture.source.burned_in,
         "patient_sex": source.patient_sex,
-        "age_band": age_band(source.patient_age_years),
+        "age_band": source.age_band,
         "warnings": "; ".join(source.warnings),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,19 @@ from medkit_dicom_ingest.dicom.contrast import Voi
 from medkit_dicom_ingest.dicom.parse import looks_like_dicom, parse
 from medkit_dicom_ingest.failure import SKIPPED, ImageError
 from medkit_dicom_ingest.ingest import manifest
-from medkit_dicom_ingest.ingest.burned_in import burned_in_risk
-from medkit_dicom_ingest.ingest.identity import links, patient_key, text, without_identifiers
+from medkit_dicom_ingest.ingest.burned_in import burned_in_risk, carried_risk
+from medkit_dicom_ingest.ingest.identity import links, patient_key, text
+from medkit_dicom_ingest.ingest.names import identifying_parts
 from medkit_dicom_ingest.ingest.options import Options
 from medkit_dicom_ingest.ingest.png import encode_png
 from medkit_dicom_ingest.ingest.shareable import shareable
 from medkit_dicom_ingest.pictures import Choices, Picture, pictures, read_bytes
+from medkit_dicom_ingest.volumes.slices import looks_like_volume, parts
 
 IMAGES, QUARANTINE = "images", "quarantine"
+KNOWN = ("output", "output_sha256", "burned_in_risk")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = "the disk is full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,13 @@ class Task:
         name: its path below SOURCE, with ``/``.
         path: where it is.
         sha256: of its content when it was done before, else ``""``.
-        outputs: (path below OUTPUT, SHA-256) of what was made then.
+        outputs: `KNOWN` columns of the manifest, of what was made then.
     """
 
     name: str
     path: Path
     sha256: str = ""
-    outputs: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,11 +55,12 @@ class Outcome:
 
     Attributes:
         status: ``done``, ``unchanged`` (done before, still there), ``skipped`` (no image by its nature) or ``failed``.
-        sha256: of its content, ``""`` where it could not be read.
+        sha256: of its content, with that of the files that hold its voxels; ``""`` where it could not be read.
         code, reason: why it was skipped or failed; see `medkit_dicom_ingest.failure.CODES`.
         rows: of the manifest, one an image. A failed file keeps those of the frames before the bad one.
+        identifying: folder and file names in its path that tell whom it is of.
         links: what leads back to the patient, for the key file; empty where that is not wanted.
-        disk_full: nothing more can be written; the file counts as not tried.
+        stopped: why nothing more can be written; the file counts as not tried.
     """
 
     status: str
@@ -64,8 +68,13 @@ class Outcome:
     code: str = ""
     reason: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
+    identifying: list[str] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
-    disk_full: bool = False
+    stopped: str = ""
+
+
+class CannotWrite(Exception):
+    """OUTPUT takes nothing more; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,58 +98,57 @@ class Reader:
         outcome = Outcome("done")
         try:
             data = read_bytes(task.path, follow_links=False)
-            outcome.sha256 = hashlib.sha256(data).hexdigest()
+            outcome.sha256 = content_hash(task.path, data)
             if self.linked and looks_like_dicom(data):
                 outcome.links = links(parse(data))
             if outcome.sha256 == task.sha256 and self._still_there(task):
                 outcome.status = "unchanged"
                 return outcome
-            for row in self._rows(task, data, outcome.sha256):
-                outcome.rows.append(row)
+            for picture in pictures(data, task.path, self._choices()):
+                outcome.rows.append(self._written(picture, outcome.sha256))
+                if picture.index == 0 and picture.dataset is not None and not self.options.identifiers:
+                    outcome.identifying = identifying_parts(task.name, picture.dataset, self.options.uids)
         except ImageError as error:
             outcome.status = "skipped" if error.code in SKIPPED else "failed"
             outcome.code, outcome.reason = error.code, str(error)
             if outcome.rows:
                 outcome.reason = f"{error} (images before: {len(outcome.rows)}, written)"
-        except OSError as error:
-            if error.errno not in NO_SPACE:
-                raise
-            outcome.disk_full = True
+        except CannotWrite as error:
+            outcome.stopped = str(error)
         return outcome
 
     def _still_there(self, task: Task) -> bool:
         """Return whether every image that was made of the file is whole, and where it belongs."""
-        free = (IMAGES, QUARANTINE) if not self.options.allow_burned_in else (IMAGES,)
         return bool(task.outputs) and all(
-            name.split("/", 1)[0] in free and (path := self.output / name).is_file() and sha256(path) == digest
-            for name, digest in task.outputs
+            name.startswith(self._folder(risk)) and (path := self.output / name).is_file() and sha256(path) == digest
+            for name, digest, risk in task.outputs
         )
 
-    def _rows(self, task: Task, data: bytes, digest: str) -> Iterator[dict[str, Any]]:
-        for picture in pictures(data, task.path, self._choices()):
-            yield self._written(task, picture, digest)
+    def _folder(self, risk: str) -> str:
+        return QUARANTINE if risk and not self.options.allow_burned_in else IMAGES
 
     def _choices(self) -> Choices:
         chosen = self.options
         dtype = np.uint8 if chosen.bits == 8 else np.uint16
         return Choices(Voi.parse(chosen.voi), dtype, not chosen.grey, chosen.plane)
 
-    def _written(self, task: Task, picture: Picture, digest: str) -> dict[str, Any]:
+    def _written(self, picture: Picture, content: str) -> dict[str, Any]:
         """Write one image and return its manifest row."""
         chosen, dataset = self.options, picture.dataset
-        risk = "" if dataset is None else burned_in_risk(dataset)
-        source = shareable(picture.source)
+        risk = carried_risk(picture.source) if dataset is None else burned_in_risk(dataset)
+        source = shareable(picture.source, risk)
         pixels = resized(picture.pixels, chosen.longest_side, chosen.size)
         many = f"_{picture.index:05d}" if picture.source.frames > 1 else ""
-        folder = QUARANTINE if risk and not chosen.allow_burned_in else IMAGES
-        name = f"{folder}/{digest[:2]}/{digest}{many}.png"
+        name = f"{self._folder(risk)}/{content[:2]}/{content}{many}.png"
         encoded = encode_png(pixels, {KEYWORD: carried(source)})
-        with whole(self.output / name, durable=False) as temporary:
-            temporary.write_bytes(encoded)
+        try:
+            with whole(self.output / name, durable=False) as temporary:
+                temporary.write_bytes(encoded)
+        except OSError as error:
+            raise CannotWrite(why_not(error)) from error
         row = manifest.row(picture, source, pixels)
         row |= {
-            "source": task.name,
-            "source_sha256": digest,
+            "source_sha256": content,
             "output": name,
             "output_sha256": hashlib.sha256(encoded).hexdigest(),
             "burned_in_risk": risk,
@@ -148,9 +156,20 @@ class Reader:
         if dataset is not None:
             row["patient_key"] = patient_key(self.secret, dataset)
             row |= {manifest.COLUMN_OF[keyword]: text(dataset, keyword) for keyword in manifest.kept(chosen)}
-            if not chosen.identifiers:
-                row["source"] = without_identifiers(task.name, dataset, self.secret, chosen.uids)
         return row
+
+
+def content_hash(path: Path, data: bytes) -> str:
+    """Return the SHA-256 of a file's content; of a header whose voxels lie in files beside it, that of all together."""
+    digest = hashlib.sha256(data)
+    for part in parts(path, data) if looks_like_volume(data) else ():
+        digest.update(hashlib.sha256(read_bytes(part, follow_links=False)).digest())
+    return digest.hexdigest()
+
+
+def why_not(error: OSError) -> str:
+    """Return why OUTPUT cannot be written to, in the user's words."""
+    return DISK_FULL if error.errno in NO_SPACE else f"OUTPUT cannot be written to ({error.strerror})"
 
 
 def resized(pixels: np.ndarray, longest_side: int | None, size: tuple[int, int] | None) -> np.ndarray:

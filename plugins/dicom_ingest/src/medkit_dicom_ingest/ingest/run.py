@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import re
-import shutil
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,16 +20,18 @@ from medkit.tables import write_csv
 from medkit_dicom_ingest.ingest import manifest
 from medkit_dicom_ingest.ingest.identity import keyed, read_secret
 from medkit_dicom_ingest.ingest.key_file import KeyFile
-from medkit_dicom_ingest.ingest.one_file import IMAGES, NO_SPACE, QUARANTINE, Outcome, Reader, Task
+from medkit_dicom_ingest.ingest.names import hidden
+from medkit_dicom_ingest.ingest.one_file import DISK_FULL, IMAGES, QUARANTINE, Outcome, Reader, Task, why_not
 from medkit_dicom_ingest.ingest.options import Options
 from medkit_dicom_ingest.ingest.state import State
-from medkit_dicom_ingest.ingest.walk import OURS, files_below
+from medkit_dicom_ingest.ingest.walk import OURS, files_below, is_output
 from medkit_dicom_ingest.ingest.workers import outcomes
 
 SUMMARY, FAILURES = "ingest.json", "failures.csv"
 MANIFESTS = ("manifest.csv", "manifest.parquet")
 FORMAT = 1
-INTERRUPTED, DISK_FULL = "interrupted", "the disk is full"
+PATIENT_KEYS = "patient keys"
+INTERRUPTED = "interrupted"
 SECONDS_BETWEEN_COMMITS = 1.0
 IMAGE_NAME = re.compile(r"\.?[0-9a-f]{64}(_\d{5,})?\.png(\..*)?")
 
@@ -99,58 +101,70 @@ def ingest(request: Request, progress: Callable[[int], Callable[[], None]]) -> R
     """
     if request.parquet:
         manifest.require_parquet()
+    require_places(request)
     secret = read_secret(request.secret_file)
-    prepare(request)
     report = Report()
-    with ExitStack() as opened:
-        state = State(request.output / OURS)
-        opened.callback(state.close)
-        run = _begin(state, request, secret)
-        keys = opened.enter_context(KeyFile(request.key_file)) if request.key_file else None
-        try:
+    try:
+        with ExitStack() as opened:
+            state = State(request.output / OURS, anew=not request.resume)
+            opened.callback(state.close)
+            opened.callback(state.rollback)
+            if not request.resume:
+                _remove_made(request.output)
+            (request.output / QUARANTINE).mkdir(mode=0o700, exist_ok=True)
+            run = _begin(state, request, secret)
+            keys = opened.enter_context(KeyFile(request.key_file)) if request.key_file else None
             try:
                 _process(request, state, run, secret, keys, progress, report)
             except KeyboardInterrupt:
                 report.stopped = INTERRUPTED
             state.commit()
-            _finish(request, state, run, report)
+            _finish(request, state, run, secret, report)
             if keys:
                 keys.write()
-        except (OSError, sqlite3.OperationalError) as error:
-            if not disk_is_full(error):
-                raise
-            state.rollback()
-            report.stopped = DISK_FULL
+            state.commit()
+    except (OSError, sqlite3.OperationalError) as error:
+        report.stopped = _why(error)
     return report
 
 
-def disk_is_full(error: Exception) -> bool:
-    """Return whether the operating system or SQLite says so."""
+def _why(error: OSError | sqlite3.OperationalError) -> str:
     if isinstance(error, OSError):
-        return error.errno in NO_SPACE
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        return why_not(error)
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return DISK_FULL
+    return f"OUTPUT cannot be written to ({error})"
 
 
-def prepare(request: Request) -> None:
-    """Make OUTPUT ready, without touching what is not ours.
+def require_places(request: Request) -> None:
+    """Refuse places where something would be lost or told; make OUTPUT.
 
     Raises:
-        ConfigError: it holds something else, or lies where it cannot be written.
-        DataError: there is no SOURCE.
+        ConfigError: OUTPUT holds something else or cannot be written, or a private file would lie in SOURCE or OUTPUT.
+        DataError: there is no SOURCE, or medkit ingest has made it.
     """
-    if not request.source.exists():
-        raise DataError(f'"{request.source}" does not exist: give a file or a folder of medical images')
-    output = request.output
+    source, output = request.source, request.output
+    if not source.exists():
+        raise DataError(f'"{source}" does not exist: give a file or a folder of medical images')
+    made = next((folder for folder in (source, *source.resolve().parents) if is_output(folder)), None)
+    if made:
+        raise DataError(f'"{made}" was made by medkit ingest: give the folder that it was made from')
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f'"{output}" is a file: give the path of a folder')
+    for option, private, name, folder in (
+        ("--key-file", request.key_file, "OUTPUT", output),
+        ("--key-file", request.key_file, "SOURCE", source),
+        ("--secret-file", request.secret_file, "OUTPUT", output),
+    ):
+        if private and private.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(f'{option} "{private}" lies in {name}: it is private, give a path elsewhere')
     try:
         output.mkdir(parents=True, exist_ok=True)
-        if any(output.iterdir()) and not (output / OURS).is_file():
+        ours = is_output(output)
+        if (output / SUMMARY).is_file() and not ours:
+            raise ConfigError(f'the record .ingest of "{output}" is gone: give a new folder')
+        if not ours and any(not path.name.startswith(".") for path in output.iterdir()):
             raise ConfigError(f'"{output}" is not empty and was not made by medkit ingest: give a new folder')
-        if not request.resume:
-            for name in (".ingest", IMAGES, QUARANTINE):
-                shutil.rmtree(output / name, ignore_errors=True)
-            for name in (*MANIFESTS, SUMMARY, FAILURES):
-                (output / name).unlink(missing_ok=True)
-        (output / QUARANTINE).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(f'"{output}" cannot be written to: {error.strerror}') from error
 
@@ -161,19 +175,24 @@ def _begin(state: State, request: Request, secret: bytes) -> int:
     Raises:
         ConfigError: OUTPUT was made with other options.
     """
-    now = {**request.options.identity(), "patient keys": keyed(secret, "secret")[:8]}
+    now = {**request.options.identity(), PATIENT_KEYS: keyed(secret, "secret")[:8]}
     before = state.note("options")
     now = {name: list(value) if isinstance(value, tuple) else value for name, value in now.items()}
     other = [name for name in now if before is not None and before.get(name) != now[name]]
+    if other == [PATIENT_KEYS]:
+        raise ConfigError(
+            f"{request.output} was made with another secret of the patient keys: name that one with --secret-file, or "
+            "take --no-resume to start over"
+        )
     if other:
         told = "; ".join(f"{name} {before.get(name)}, now {now[name]}" for name in other)
         raise ConfigError(
             f"{request.output} was made with other options ({told}): take the same, another OUTPUT, or --no-resume to "
             "start over"
         )
-    run = 1 + (state.note("run") or 0)
-    interrupted = bool(state.note("open"))
-    for name, value in (("options", now), ("run", run), ("open", True), ("sweep", interrupted)):
+    run, sweep = 1 + (state.note("run") or 0), bool(state.note("open") or state.note("sweep"))
+    notes = {"options": now, "run": run, "open": True, "sweep": sweep, "redo": state.note("versions") != _versions()}
+    for name, value in notes.items():
         state.set_note(name, value)
     state.commit()
     return run
@@ -192,20 +211,20 @@ def _process(
     for name in files_below(request.source):
         state.see(name, run)
         total += 1
+    state.set_note("walked", run)
     state.commit()
     step = progress(total)
     root = request.source if request.source.is_dir() else request.source.parent
-    tasks = (
-        Task(name, root / name, digest, tuple((row["output"], row["output_sha256"]) for row in rows))
-        for name, digest, rows in state.seen_in(run)
-    )
+    anew = state.note("redo")
+    tasks = (Task(name, root / name, "" if anew else digest, known) for name, digest, known in state.seen_in(run))
     reader = Reader(request.output, request.options, secret, keys is not None)
     committed = time.monotonic()
     for task, outcome in outcomes(reader, tasks, request.workers, request.seconds, request.memory):
-        if outcome.disk_full:
-            report.stopped = DISK_FULL
+        if outcome.stopped:
+            report.stopped = outcome.stopped
             return
-        _settle(request, state, task, outcome)
+        if outcome.status != "unchanged":
+            _settle(state, task, outcome)
         if keys and outcome.links:
             keys.add(task.name, outcome)
         report.files[outcome.status] += 1
@@ -213,41 +232,45 @@ def _process(
         if time.monotonic() - committed > SECONDS_BETWEEN_COMMITS:
             state.commit()
             committed = time.monotonic()
+    state.set_note("versions", _versions())
 
 
-def _settle(request: Request, state: State, task: Task, outcome: Outcome) -> None:
-    if outcome.status == "unchanged":
-        return
+def _settle(state: State, task: Task, outcome: Outcome) -> None:
+    """Note an outcome; a worker that died or ran out of time could not say whether the file is another one now."""
+    changed = False
     if outcome.code in ("time_limit", "crashed", "memory_limit"):
         state.set_note("sweep", True)
-    for output in state.settle(task.name, outcome):
-        (request.output / output).unlink(missing_ok=True)
+        if task.sha256 and not outcome.sha256:
+            with suppress(OSError):
+                changed = sha256(task.path) != task.sha256
+    state.settle(task.name, outcome, changed)
 
 
-def _finish(request: Request, state: State, run: int, report: Report) -> None:
+def _finish(request: Request, state: State, run: int, secret: bytes, report: Report) -> None:
     """Write the manifest, the failures and the summary, and remove what no row stands for."""
     output, kinds = request.output, manifest.columns(request.options)
     table = output / MANIFESTS[request.parquet]
     report.outputs, report.quarantined = state.images(), state.images(QUARANTINE)
     report.causes = state.causes()
     report.failed = state.count("status = 'failed'")
-    report.gone = state.count("seen != ? AND rows != '[]'", run)
-    manifest.write_manifest(table, kinds, state.rows())
+    if state.note("walked") == run:
+        report.gone = state.gone(run)
+    identifies = functools.cache(state.identifies)
+    rows = ({**row, "source": hidden(row["source"], identifies, secret)} for row in state.rows())
+    with _private(request.options.identifiers):
+        manifest.write_manifest(table, kinds, rows)
     (output / MANIFESTS[not request.parquet]).unlink(missing_ok=True)
-    write_csv(output / FAILURES, manifest.FAILURES, state.failures())
-    (output / FAILURES).chmod(0o600)
+    with _private():
+        write_csv(output / FAILURES, manifest.FAILURES, state.failures())
     if not report.stopped:
-        if state.note("sweep"):
-            _sweep(output, state)
-        state.set_note("sweep", False)
-        state.set_note("open", False)
+        _remove_left_over(output, state)
     write_json(
         output / SUMMARY,
         {
             "format": FORMAT,
             "complete": not report.stopped,
-            "versions": {name: importlib.metadata.version(name) for name in ("medkit", "medkit-dicom-ingest")},
-            "options": state.note("options"),
+            "versions": _versions(),
+            "options": {**state.note("options"), "allow_burned_in": request.options.allow_burned_in},
             "manifest": {"file": table.name, "sha256": sha256(table), "columns": list(kinds)},
             "images": {"released": report.outputs - report.quarantined, "quarantined": report.quarantined},
             "files": {
@@ -258,13 +281,43 @@ def _finish(request: Request, state: State, run: int, report: Report) -> None:
     )
 
 
-def _sweep(output: Path, state: State) -> None:
-    """Remove images that a killed run or worker has left behind; files of other names stay."""
-    for folder in (IMAGES, QUARANTINE):
-        for path in (output / folder).glob("*/*"):
-            name = path.relative_to(output).as_posix()
-            if IMAGE_NAME.fullmatch(path.name) and not state.stands(name):
+def _remove_left_over(output: Path, state: State) -> None:
+    """Remove images that no row stands for: of changed files, and what a killed run or worker has left behind."""
+    for name in state.left_over():
+        (output / name).unlink(missing_ok=True)
+    if state.note("sweep"):
+        for path in _images(output):
+            if not state.stands(path.relative_to(output).as_posix()):
                 path.unlink(missing_ok=True)
+    state.forget_left_over()
+    state.set_note("sweep", False)
+    state.set_note("open", False)
+
+
+def _remove_made(output: Path) -> None:
+    for path in [*(output / name for name in (*MANIFESTS, SUMMARY, FAILURES)), *_images(output)]:
+        path.unlink(missing_ok=True)
+
+
+def _images(output: Path) -> Iterator[Path]:
+    """Yield the images that were made in OUTPUT, half-written ones included; files of other names are not ours."""
+    for folder in (IMAGES, QUARANTINE):
+        yield from (path for path in (output / folder).glob("*/*") if IMAGE_NAME.fullmatch(path.name))
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("medkit", "medkit-dicom-ingest")}
+
+
+@contextmanager
+def _private(needed: bool = True) -> Iterator[None]:
+    """Let only the owner open what is written meanwhile."""
+    before = os.umask(0o077) if needed else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.umask(before)
 
 
 def default_workers() -> int:

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 
 from medkit_dicom_ingest.facts import Source
-from medkit_dicom_ingest.ingest.vocabulary import VIEWS, body_parts, known_words
+from medkit_dicom_ingest.ingest.vocabulary import VIEWS, body_parts, known_words, modalities
 
 BANDS = (0, 18, 30, 40, 50, 60, 70, 80, 90)
 """The first year of each age band."""
@@ -40,29 +40,30 @@ DICOM_SOURCES = {
 """Fact → the attributes that it is taken from; a test compares these with PS3.15."""
 
 
-def band_start(years: float) -> int:
-    """Return the first year of the age band."""
-    return max(start for start in BANDS if start <= max(years, 0))
-
-
 def age_band(years: float | None) -> str:
     """Return an age as a band: ``0-17``, ``18-29``, ``30-39``, …, ``90+``, ``""`` where it is not known."""
     if years is None:
         return ""
-    start = band_start(years)
+    start = max(first for first in BANDS if first <= max(years, 0))
     later = [other for other in BANDS if other > start]
     return f"{start}-{later[0] - 1}" if later else f"{start}+"
 
 
-def shareable(source: Source) -> Source:
-    """Return the facts that may be shared: codes of known vocabularies, and the age as the first year of its band."""
-    age = source.patient_age_years
+def shareable(source: Source, risk: str = "") -> Source:
+    """Return the facts that may be shared: codes of known vocabularies, and the age as a band.
+
+    Args:
+        source: the facts.
+        risk: why the image may show text; one that may is marked so, for whoever ingests the bitmap.
+    """
     return replace(
         source,
-        modality=source.modality if re.fullmatch(r"[A-Z][A-Z0-9]{1,5}", source.modality) else "",
+        modality=known_words(source.modality, modalities()),
         body_part=known_words(source.body_part, body_parts()),
         view_position=known_words(source.view_position, VIEWS),
         laterality=source.laterality if source.laterality in ("L", "R", "U", "B") else "",
         orientation=source.orientation if re.fullmatch(r"[LRAPHF]{0,3}\\[LRAPHF]{0,3}", source.orientation) else "",
-        patient_age_years=None if age is None else float(band_start(age)),
+        patient_age_years=None,
+        age_band=source.age_band or age_band(source.patient_age_years),
+        burned_in="YES" if risk else source.burned_in,
     )

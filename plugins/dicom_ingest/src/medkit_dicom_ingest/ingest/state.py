@@ -12,47 +12,66 @@ from pathlib import Path
 from typing import Any
 
 from medkit.errors import ConfigError
-from medkit_dicom_ingest.ingest.one_file import Outcome
+from medkit_dicom_ingest.ingest.one_file import KNOWN, Outcome
 
-PAGE = 256
+PAGE = 64
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
   name BLOB PRIMARY KEY, position BLOB, seen INTEGER,
-  status TEXT DEFAULT '', sha256 TEXT DEFAULT '', code TEXT DEFAULT '', reason TEXT DEFAULT '', rows TEXT DEFAULT '[]'
+  status TEXT DEFAULT '', sha256 TEXT DEFAULT '', code TEXT DEFAULT '', reason TEXT DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_position ON files (position);
-CREATE INDEX IF NOT EXISTS by_content ON files (sha256);
+CREATE TABLE IF NOT EXISTS images (
+  name BLOB, frame INTEGER, output TEXT, row TEXT, PRIMARY KEY (name, frame)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_output ON images (output);
+CREATE TABLE IF NOT EXISTS left_over (output TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identifying (part BLOB PRIMARY KEY) WITHOUT ROWID;
 """
+_TABLES = ("notes", "files", "images", "left_over", "identifying")
 
 
 class State:
-    """A table of files in SQLite, in natural order of their names (``2.dcm`` before ``10.dcm``).
+    """A table of files in SQLite, in natural order of their names (``2.dcm`` before ``10.dcm``), and one of images.
 
     Only its owner can read it: names of folders may hold identifiers. One process at a time writes it.
 
     Args:
         path: of the database; made where there is none.
+        anew: forget everything.
 
     Raises:
         ConfigError: another run is writing it, or it is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, anew: bool = False) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=1)
         try:
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("BEGIN IMMEDIATE")
+            self._open(path)
+            if anew:
+                for table in _TABLES:
+                    self._db.execute(f"DELETE FROM {table}")
         except sqlite3.OperationalError as error:
+            self._db.close()
             if "locked" not in str(error):
                 raise
             raise ConfigError("another medkit ingest is writing to this OUTPUT: wait for it to end") from error
         except sqlite3.DatabaseError as error:
-            raise ConfigError(f"{path} is damaged ({error}): --no-resume starts over") from error
+            self._db.close()
+            if not anew:
+                raise ConfigError(f"{path} is damaged ({error}): --no-resume starts over") from error
+            for damaged in path.parent.glob(f"{path.name}*"):
+                damaged.unlink()
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=1)
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._db.execute("BEGIN IMMEDIATE")
 
     def close(self) -> None:
         """Write what is outstanding and let go of the file."""
@@ -86,17 +105,77 @@ class State:
             (os.fsencode(name), position(name), run, run),
         )
 
+    def seen_in(self, run: int) -> Iterator[tuple[str, str, tuple[tuple[str, ...], ...]]]:
+        """Yield (name, SHA-256 or ``""``, `KNOWN` columns) of a run's files, in order; tables may change meanwhile."""
+        last = b""
+        while True:
+            page = self._db.execute(
+                "SELECT position, name, status, sha256 FROM files WHERE position > ? AND seen = ? ORDER BY position "
+                "LIMIT ?",
+                (last, run, PAGE),
+            ).fetchall()
+            if not page:
+                return
+            last = page[-1][0]
+            for _, name, status, sha256 in page:
+                done = status == "done"
+                known = tuple(tuple(row[key] for key in KNOWN) for row in self._rows_of(name)) if done else ()
+                yield os.fsdecode(name), sha256 if done else "", known
+
+    def settle(self, name: str, outcome: Outcome, changed: bool) -> None:
+        """Note what became of a file.
+
+        Args:
+            name: the file's.
+            outcome: what a worker found.
+            changed: its content is not that of its images. A file that could not be read keeps them otherwise.
+        """
+        key = os.fsencode(name)
+        fact = (outcome.status, outcome.code, outcome.reason, key)
+        self._db.execute("UPDATE files SET status = ?, code = ?, reason = ? WHERE name = ?", fact)
+        if not outcome.sha256 and not changed:
+            return
+        self._db.execute("UPDATE files SET sha256 = ? WHERE name = ?", (outcome.sha256, key))
+        self._db.execute("INSERT OR IGNORE INTO left_over SELECT output FROM images WHERE name = ?", (key,))
+        self._db.execute("DELETE FROM images WHERE name = ?", (key,))
+        self._db.executemany(
+            "INSERT INTO images VALUES (?, ?, ?, ?)",
+            ((key, frame, row["output"], json.dumps(row)) for frame, row in enumerate(outcome.rows)),
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO identifying VALUES (?)", ((os.fsencode(part),) for part in outcome.identifying)
+        )
+
+    def left_over(self) -> Iterator[str]:
+        """Yield the outputs that a row once stood for and none does now."""
+        for (output,) in self._db.execute("SELECT output FROM left_over ORDER BY output").fetchall():
+            if not self.stands(output):
+                yield output
+
+    def forget_left_over(self) -> None:
+        """Note that they are gone."""
+        self._db.execute("DELETE FROM left_over")
+
+    def stands(self, output: str) -> bool:
+        """Return whether a row is of ``output`` (a path below OUTPUT)."""
+        return self._db.execute("SELECT 1 FROM images WHERE output = ? LIMIT 1", (output,)).fetchone() is not None
+
+    def identifies(self, part: str) -> bool:
+        """Return whether a file or folder of this name holds an identifier of some image below it."""
+        return self._db.execute("SELECT 1 FROM identifying WHERE part = ?", (os.fsencode(part),)).fetchone() is not None
+
     def count(self, where: str = "1", *values: Any) -> int:
         """Return how many files meet a condition."""
         number: int = self._db.execute(f"SELECT count(*) FROM files WHERE {where}", values).fetchone()[0]
         return number
 
+    def gone(self, run: int) -> int:
+        """Return how many files with images SOURCE does not hold in this run."""
+        return self.count("seen != ? AND name IN (SELECT name FROM images)", run)
+
     def images(self, folder: str = "") -> int:
         """Return how many images there are, in all or in ``folder`` of OUTPUT."""
-        number: int = self._db.execute(
-            "SELECT count(*) FROM files, json_each(files.rows) WHERE json_extract(value, '$.output') LIKE ? || '%'",
-            (folder,),
-        ).fetchone()[0]
+        number: int = self._db.execute("SELECT count(*) FROM images WHERE output GLOB ?", (f"{folder}*",)).fetchone()[0]
         return number
 
     def causes(self) -> list[tuple[str, str, int]]:
@@ -105,55 +184,11 @@ class State:
             "SELECT status, code, count(*) FROM files WHERE code != '' GROUP BY 1, 2 ORDER BY 3 DESC, 2"
         ).fetchall()
 
-    def seen_in(self, run: int) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-        """Yield (name, SHA-256 or ``""``, rows) of each file of a run, in order; the table may change meanwhile."""
-        last = b""
-        while True:
-            page = self._db.execute(
-                "SELECT position, name, status, sha256, rows FROM files WHERE position > ? AND seen = ? "
-                "ORDER BY position LIMIT ?",
-                (last, run, PAGE),
-            ).fetchall()
-            if not page:
-                return
-            last = page[-1][0]
-            for _, name, status, sha256, rows in page:
-                yield os.fsdecode(name), sha256 if status == "done" else "", json.loads(rows)
-
-    def settle(self, name: str, outcome: Outcome) -> list[str]:
-        """Note what became of a file, and return the outputs that no row stands for any more.
-
-        A file whose content could not be read this time keeps what was made of it before.
-        """
-        key = os.fsencode(name)
-        before = self._outputs(key)
-        if before and not outcome.sha256:
-            self._db.execute(
-                "UPDATE files SET status = ?, code = ?, reason = ? WHERE name = ?",
-                (outcome.status, outcome.code, outcome.reason, key),
-            )
-            return []
-        self._db.execute(
-            "UPDATE files SET status = ?, sha256 = ?, code = ?, reason = ?, rows = ? WHERE name = ?",
-            (outcome.status, outcome.sha256, outcome.code, outcome.reason, json.dumps(outcome.rows), key),
-        )
-        gone = before - {row["output"] for row in outcome.rows}
-        return [output for output in sorted(gone) if not self.stands(output)]
-
-    def stands(self, output: str) -> bool:
-        """Return whether a file of some row is ``output`` (a path below OUTPUT)."""
-        sha256 = Path(output).name[:64]
-        same = self._db.execute("SELECT name FROM files WHERE sha256 = ?", (sha256,)).fetchall()
-        return any(output in self._outputs(name) for (name,) in same)
-
-    def _outputs(self, name: bytes) -> set[str]:
-        (rows,) = self._db.execute("SELECT rows FROM files WHERE name = ?", (name,)).fetchone()
-        return {row["output"] for row in json.loads(rows)}
-
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the manifest's rows in order."""
-        for (rows,) in self._db.execute("SELECT rows FROM files ORDER BY position"):
-            yield from json.loads(rows)
+        """Yield the manifest's rows in order, each with its file's name as ``source``."""
+        found = self._db.execute("SELECT name, row FROM images JOIN files USING (name) ORDER BY position, frame")
+        for name, row in found:
+            yield {**json.loads(row), "source": os.fsdecode(name)}
 
     def failures(self) -> Iterator[dict[str, str]]:
         """Yield the rows of failures.csv in order."""
@@ -162,6 +197,10 @@ class State:
         )
         for name, *rest in found:
             yield dict(zip(("source", "sha256", "status", "code", "reason"), [os.fsdecode(name), *rest], strict=True))
+
+    def _rows_of(self, name: bytes) -> Iterator[dict[str, Any]]:
+        for (row,) in self._db.execute("SELECT row FROM images WHERE name = ? ORDER BY frame", (name,)):
+            yield json.loads(row)
 
 
 def position(name: str) -> bytes:

@@ -23,8 +23,17 @@ def body_parts() -> frozenset[str]:
     """Return the words of DICOM's anatomic regions (PS3.16 CID 4), and usual short forms."""
     from pydicom.sr.codedict import codes
 
-    names = dir(codes.cid4)
+    names = codes.cid4.dir()
     return frozenset(BODY_PARTS | {word.upper() for name in names for word in re.findall(r"[A-Z]?[a-z]+", name)})
+
+
+@functools.cache
+def modalities() -> frozenset[str]:
+    """Return DICOM's codes of modalities (PS3.16 CID 29, 32 and 33)."""
+    from pydicom.sr.codedict import codes
+
+    tables = (codes.cid29, codes.cid32, codes.cid33)
+    return frozenset(getattr(table, name).value for table in tables for name in table.dir())
 
 
 def known_words(text: str, vocabulary: frozenset[str] | set[str]) -> str:

@@ -13,14 +13,19 @@ OURS = ".ingest/state.sqlite"
 NO_IMAGES = ("DICOMDIR", "THUMBS.DB", "DESKTOP.INI")
 
 
+def is_output(folder: str | Path) -> bool:
+    """Return whether medkit ingest has made a folder; one that cannot be read counts as none."""
+    return os.path.isfile(Path(folder) / OURS)  # noqa: PTH113 (Path.is_file raises where a folder is closed)
+
+
 def files_below(source: Path) -> Iterator[str]:
     """Yield the path below ``source`` of every file, with ``/``; of a file, its own name.
 
     Hidden files and folders, DICOMDIR, and what medkit ingest made are left out. Links, pipes and devices are given,
-    so that they are listed, but links to folders are not followed.
+    so that they are listed, but links to folders are not followed. Of a folder that cannot be read, its own path.
 
     Raises:
-        DataError: a folder cannot be read.
+        DataError: ``source`` itself cannot be read.
     """
     if not source.is_dir():
         yield source.name
@@ -36,7 +41,9 @@ def files_below(source: Path) -> Iterator[str]:
                         continue
                     if not entry.is_dir(follow_symlinks=False):
                         yield name
-                    elif not Path(entry.path, OURS).is_file():
+                    elif not is_output(entry.path):
                         waiting.append(f"{name}/")
         except OSError as error:
-            raise DataError(f'folder "{error.filename}" cannot be read: {error.strerror}') from error
+            if not below:
+                raise DataError(f'"{source}" cannot be read: {error.strerror}') from error
+            yield below.rstrip("/")

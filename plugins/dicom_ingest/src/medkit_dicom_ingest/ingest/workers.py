@@ -14,9 +14,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,8 +24,7 @@ import cv2
 from medkit_dicom_ingest.ingest.one_file import Outcome
 
 T = TypeVar("T")
-AHEAD = 2
-"""Tasks that a worker has at once: it begins the second while the parent writes down the first."""
+SECONDS_TO_START = 120.0
 
 
 def outcomes(
@@ -34,12 +32,12 @@ def outcomes(
 ) -> Iterator[tuple[T, Outcome]]:
     """Yield what became of each task, in the order in which they end.
 
-    A worker that dies or takes too long costs its own task alone; another takes its place. A few tasks are in memory at
-    once, however many there are.
+    A worker that dies or takes too long costs its own task alone; another takes its place. A task whose worker dies is
+    tried once more in a new one: memory that an earlier task has damaged can kill a worker later.
 
     Args:
         reader: what every worker does with a task; both can be pickled.
-        tasks: the files.
+        tasks: the files; drawn one by one, as workers become free.
         workers: processes.
         seconds: that one task may take.
         memory: bytes that one task may take.
@@ -47,20 +45,19 @@ def outcomes(
     Raises:
         RuntimeError: a worker does not even start.
     """
-    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-    if sys.platform != "win32":
-        context.set_forkserver_preload([__name__])
-    coming, again = iter(tasks), deque[T]()
-
-    def upcoming() -> T | None:
-        return again.popleft() if again else next(coming, None)
-
-    crew = [_Worker(context, reader, memory) for _ in range(workers)]
+    coming, again, crew = iter(tasks), deque[T](), list[_Worker]()
     try:
+        crew += [_Worker(reader, memory) for _ in range(workers)]
         while True:
-            for worker in crew:
-                worker.take(upcoming, seconds)
-            busy = {worker.pipe: worker for worker in crew if worker.tasks}
+            for number, worker in enumerate(crew):
+                if worker.gone:
+                    crew[number] = worker = _Worker(reader, memory)
+                if not worker.busy:
+                    second = bool(again)
+                    task = again.popleft() if again else next(coming, None)
+                    if task is not None:
+                        worker.take(task, second, seconds)
+            busy = {worker.pipe: worker for worker in crew if worker.busy}
             if not busy:
                 return
             patience = min(worker.deadline for worker in busy.values()) - time.monotonic()
@@ -69,46 +66,50 @@ def outcomes(
                 ended = worker.answer(seconds)
                 if ended is None:
                     continue
-                yield ended
-                if worker.gone:
-                    again.extend(worker.tasks)
-                    crew[crew.index(worker)] = _Worker(context, reader, memory)
+                if worker.died and not worker.second:
+                    again.append(ended[0])
+                else:
+                    yield ended
     finally:
         for worker in crew:
             worker.end()
 
 
 class _Worker:
-    """One process, its pipe, and the tasks that it has not answered yet, the first of which it is at."""
+    """One process, its pipe, and the one task that it is at."""
 
-    def __init__(self, context: BaseContext, reader: Callable[[T], Outcome], memory: int) -> None:
+    def __init__(self, reader: Callable[[T], Outcome], memory: int) -> None:
+        context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+        if sys.platform != "win32":
+            context.set_forkserver_preload([__name__])
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, reader, memory), daemon=True)
-        self.process.start()
+        with _deaf_to_interrupts():
+            self.process.start()
         theirs.close()
-        self.tasks: deque[object] = deque()
+        self.task: object = None
+        self.busy = self.second = self.died = self.gone = False
         self.deadline = 0.0
-        self.gone = False
+        if not self.pipe.poll(SECONDS_TO_START):
+            raise RuntimeError("a worker process does not start")
         try:
             self.pipe.recv()
         except EOFError as error:
             raise RuntimeError("a worker process does not start") from error
 
-    def take(self, upcoming: Callable[[], object], seconds: float) -> None:
-        while len(self.tasks) < AHEAD and (task := upcoming()) is not None:
-            if not self.tasks:
-                self.deadline = time.monotonic() + seconds
-            self.tasks.append(task)
-            with suppress(OSError):  # it is dead: the next answer says so
-                self.pipe.send(task)
+    def take(self, task: T, second: bool, seconds: float) -> None:
+        self.task, self.second, self.busy, self.deadline = task, second, True, time.monotonic() + seconds
+        with suppress(OSError):  # it is dead: the answer says so
+            self.pipe.send(task)
 
     def answer(self, seconds: float) -> tuple[T, Outcome] | None:
-        """Return the first task and what became of it, None where there is still time."""
+        """Return the task and what became of it, None where there is still time."""
         if self.pipe.poll():
             try:
                 outcome = self.pipe.recv()
             except Exception:  # EOFError, or half an answer
                 self.end()
+                self.died = True
                 code = self.process.exitcode or 0
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 outcome = Outcome("failed", code="crashed", reason=f"ended the process that read it ({how})")
@@ -118,8 +119,8 @@ class _Worker:
             self.process.kill()
             self.end()
             outcome = Outcome("failed", code="time_limit", reason=f"took longer than {seconds:g} s (--time-limit)")
-        self.deadline = time.monotonic() + seconds
-        return self.tasks.popleft(), outcome
+        self.busy = False
+        return self.task, outcome
 
     def end(self) -> None:
         self.gone = True
@@ -128,6 +129,19 @@ class _Worker:
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let what is started meanwhile ignore Ctrl-C, which a terminal sends to all: this process alone decides."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(pipe: Connection, reader: Callable[[T], Outcome], memory: int) -> None:
