@@ -187,8 +187,8 @@ PIXEL_TAGS = {
     "frames_minus_3": ({"NumberOfFrames": b"-3"}, r"NumberOfFrames \(0028,0008\) is -3"),
     "frames_word": ({"NumberOfFrames": b"many"}, r"NumberOfFrames \(0028,0008\)"),
     "sign_2": ({"PixelRepresentation": number(2)}, r"PixelRepresentation \(0028,0103\) is 2"),
-    "photometric_xyz": ({"PhotometricInterpretation": b"XYZ"}, 'PhotometricInterpretation .* is "XYZ"'),
-    "photometric_empty": ({"PhotometricInterpretation": b""}, 'PhotometricInterpretation .* is ""'),
+    "photometric_xyz": ({"PhotometricInterpretation": b"XYZ"}, "PhotometricInterpretation .* is unknown"),
+    "photometric_empty": ({"PhotometricInterpretation": b""}, "PhotometricInterpretation .* is missing"),
     "colour_of_one_sample": ({"PhotometricInterpretation": b"RGB"}, r"SamplesPerPixel .* is 1, which does not fit RGB"),
 }
 
@@ -358,7 +358,7 @@ OTHER = {
     "gzip": Bad(b"\x1f\x8b\x08" + bytes(90), "not_an_image", "a gzip archive"),
     "pdf": Bad(b"%PDF-1.7\n" + bytes(90), "not_an_image", "a PDF document"),
     "noise": Bad(bytes(range(100, 250)) * 9, "not_an_image", "it looks like something else"),
-    "zeros": Bad(bytes(999), "not_an_image", "neither DICOM nor"),
+    "zeros": Bad(bytes(999), "not_an_image", "neither DICOM"),
 }
 
 

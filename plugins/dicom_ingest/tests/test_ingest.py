@@ -21,6 +21,7 @@ from medkit_dicom_ingest.dicom.contrast import Voi
 from medkit_dicom_ingest.dicom.rendering import render
 from medkit_dicom_ingest.ingest.one_file import resized
 from medkit_dicom_ingest.ingest.state import position
+from medkit_dicom_ingest.ingest.walk import files_below
 from medkit_dicom_ingest.reader import LoadBitmapd, read_picture
 from PIL import Image
 from pydicom import dcmread
@@ -464,5 +465,104 @@ def test_what_was_ingested_is_a_data_set(tmp_path):
     assert samples[0][c.PATIENT] == samples[1][c.PATIENT] != ""
     assert all(Path(sample[c.IMAGE]).is_file() for sample in samples)
     assert len(medkit.dataset("ingested", section="all", dataset_dir=str(tmp_path / "out"), quarantined=True)) == 3
-    with pytest.raises(DataError, match=r"has no manifest.csv with images"):
+    run(tmp_path / "in", tmp_path / "out", parquet=True)
+    assert medkit.dataset("ingested", section="all", dataset_dir=str(tmp_path / "out")) == samples
+    with pytest.raises(DataError, match=r"has no manifest with images"):
         medkit.dataset("ingested", section="all", dataset_dir=str(tmp_path / "in"))
+
+
+def test_volumes_with_equal_headers_and_other_voxels_are_other_images(tmp_path):
+    header = b"ObjectType = Image\nNDims = 3\nDimSize = 4 3 2\nElementType = MET_UCHAR\nElementDataFile = image.raw\n"
+    for name, value in (("p1", 10), ("p2", 200)):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "image.mhd").write_bytes(header)
+        (tmp_path / "in" / name / "image.raw").write_bytes(bytes([value]) * 24)
+
+    def shown() -> list[int]:
+        table = rows(tmp_path / "out")
+        return [int(imagecodecs.png_decode((tmp_path / "out" / row["output"]).read_bytes())[0, 0]) for row in table]
+
+    run(tmp_path / "in", tmp_path / "out")
+    assert shown() == [10, 10, 200, 200]
+    (tmp_path / "in" / "p1" / "image.raw").write_bytes(bytes([77]) * 24)
+    assert run(tmp_path / "in", tmp_path / "out").files == {"done": 1, "unchanged": 1, "skipped": 2}
+    assert shown() == [77, 77, 200, 200]
+
+
+def test_content_that_moves_to_another_name_keeps_its_image(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        (tmp_path / "in" / f"{number}.dcm").write_bytes(dx(number))
+    run(tmp_path / "in", tmp_path / "out", workers=2)
+    for number in range(40):
+        (tmp_path / "in" / f"{number}.dcm").write_bytes(dx(number + 1))
+    run(tmp_path / "in", tmp_path / "out", workers=2)
+    table = rows(tmp_path / "out")
+    assert all(sha256(tmp_path / "out" / row["output"]) == row["output_sha256"] for row in table)
+    assert len([*(tmp_path / "out" / "images").rglob("*.png")]) == len(table) == 40
+
+
+def test_a_closed_folder_is_one_line_and_the_others_are_read(source, tmp_path, monkeypatch):
+    def scandir(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return os_scandir(path)
+
+    os_scandir = os.scandir
+    monkeypatch.setattr("medkit_dicom_ingest.ingest.walk.os.scandir", scandir)
+    assert {"sub", "2.dcm", "10.dcm"} <= {*files_below(source)}
+
+
+def test_what_medkit_ingest_has_made_is_no_source(source, tmp_path):
+    run(source, tmp_path / "out")
+    for place in (tmp_path / "out", tmp_path / "out" / "quarantine"):
+        with pytest.raises(DataError, match=r"was made by medkit ingest"):
+            run(place, tmp_path / "out2")
+
+
+def test_a_mistaken_release_is_taken_back(tmp_path):
+    (tmp_path / "us.dcm").write_bytes(dx(Modality="US"))
+    for allowed, folder in ((True, "images"), (False, "quarantine"), (True, "images")):
+        run(tmp_path / "us.dcm", tmp_path / "out", allow_burned_in=allowed)
+        (row,) = rows(tmp_path / "out")
+        assert row["output"].startswith(folder)
+        assert len([*(tmp_path / "out").rglob("*.png")]) == 1
+
+
+def test_a_run_that_was_killed_at_once_and_one_started_over_go_on(source, tmp_path):
+    out = tmp_path / "out"
+    (out / ".ingest").mkdir(parents=True)
+    assert run(source, out).outputs == 4
+    (out / "images" / "notes.txt").write_text("mine")
+    (out / ".ingest" / "state.sqlite").write_bytes(b"no database" * 500)
+    with pytest.raises(ConfigError, match=r"is damaged .*--no-resume starts over"):
+        run(source, out)
+    assert run(source, out, resume=False).outputs == 4
+    assert (out / "images" / "notes.txt").read_text() == "mine"
+
+
+def test_an_output_that_takes_nothing_stops_the_run(source, tmp_path):
+    out = tmp_path / "out"
+    run(source, out)
+    shutil.rmtree(out / "images")
+    (out / "images").write_text("in the way")
+    found = run(source, out)
+    assert found.stopped.startswith("OUTPUT cannot be written to")
+    assert found.failed <= 1
+    (out / "images").unlink()
+    assert run(source, out).stopped == ""
+
+
+@pytest.mark.slow
+def test_one_lost_frame_of_thousands_is_made_again_in_no_time(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 256, (1500, 4, 4), np.uint8)
+    dataset = make_dicom(frames[0], NumberOfFrames=1500, BurnedInAnnotation="NO")
+    dataset.PixelData = frames.tobytes()
+    (tmp_path / "a.dcm").write_bytes(to_bytes(dataset))
+    began = time.process_time()
+    run(tmp_path / "a.dcm", tmp_path / "out")
+    first = time.process_time() - began
+    (tmp_path / "out" / rows(tmp_path / "out")[700]["output"]).unlink()
+    began = time.process_time()
+    assert run(tmp_path / "a.dcm", tmp_path / "out").files == {"done": 1}
+    assert time.process_time() - began < 5 * first + 1  # it was once the square of their number

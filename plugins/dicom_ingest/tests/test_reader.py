@@ -71,7 +71,7 @@ def test_a_bad_file_is_one_record_among_good_ones(dicom, write):
     compose = medkit.SafeCompose([LoadBitmapd()], (1, 7, 11), 1)
     good, bad = compose({"image": write(dicom(PIXELS))}), compose({"image": write(b"nothing", "bad.dcm")})
     assert (good[c.STATUS], bad[c.STATUS]) == ("ok", "error")
-    assert bad[c.REASON] == "neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like text"
+    assert bad[c.REASON] == "neither DICOM, PNG, JPEG, TIFF, BMP nor a volume: it looks like text"
 
 
 def test_dicom_is_recognised_by_content_not_by_name(dicom, write, as_bytes, tmp_path):

@@ -62,7 +62,7 @@ def bitmap_pages(
         if kind := _begins_as(data):
             raise ImageError("corrupt", f"the header of this {kind} is truncated or corrupt") from None
         raise ImageError(
-            "not_an_image", f"neither DICOM nor PNG, JPEG, TIFF or BMP: it looks like {_kind(data)}"
+            "not_an_image", f"neither DICOM, PNG, JPEG, TIFF, BMP nor a volume: it looks like {_kind(data)}"
         ) from None
     except Image.DecompressionBombError as error:
         raise _too_large(error) from error
@@ -97,7 +97,7 @@ def _page(image: Image.Image, data: bytes, count: int, dtype: DTypeLike, in_colo
     with quiet():
         image.load()
         samples, bits = _samples(image, data, warnings)
-        turned = image.getexif().get(ORIENTATION, 1)
+        turned = _orientation(image)
     if turned not in (0, 1):
         warnings.append(f"Exif orientation {turned} is not applied: viewers may show the image turned")
     pixels, colour = displayed(samples, (1 << bits) - 1, dtype, in_colour)
@@ -116,6 +116,13 @@ def _page(image: Image.Image, data: bytes, count: int, dtype: DTypeLike, in_colo
         warnings=warnings,
     )
     return pixels, source
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # good pixels are not lost to a damaged remark
+        return 1
 
 
 def _samples(image: Image.Image, data: bytes, warnings: list[str]) -> tuple[np.ndarray, int]:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from medkit import contracts as c
 from medkit.errors import ConfigError, DataError, did_you_mean
-from medkit.tables import read_csv
 from medkit_dicom_ingest.folder import SECTIONS
-
-MANIFEST = "manifest.csv"
+from medkit_dicom_ingest.ingest.manifest import read_manifest
 
 
 def ingested(
@@ -26,7 +24,7 @@ def ingested(
         limit: how many at most.
 
     Raises:
-        DataError: there is no manifest.csv, or it names no image.
+        DataError: there is no manifest, or it names no image.
         ConfigError: the section's name is wrong.
     """
     if section not in SECTIONS:
@@ -34,17 +32,17 @@ def ingested(
             f'section "{section}" is unknown.{did_you_mean(section, SECTIONS)} One of: {", ".join(SECTIONS)}'
         )
     root = Path(dataset_dir).expanduser().absolute()
-    rows = read_csv(root / MANIFEST)
+    rows = read_manifest(root)
     if not rows:
-        raise DataError(f'"{dataset_dir}" has no {MANIFEST} with images: give the OUTPUT of `medkit ingest` (as CSV)')
+        raise DataError(f'"{dataset_dir}" has no manifest with images: give the OUTPUT of `medkit ingest`')
     chosen = [row for row in rows if quarantined or row["output"].startswith("images/")]
     if not chosen:
         raise DataError(f'all {len(rows)} images of "{dataset_dir}" are in quarantine: set quarantined to take them')
     return [
         {
             c.IMAGE: str(root / row["output"]),
-            c.PATIENT: row["patient_key"],
-            c.SYNTHETIC: row["synthetic"] == "True",
+            c.PATIENT: row["patient_key"] or "",
+            c.SYNTHETIC: str(row["synthetic"]) == "True",
         }
         for row in chosen[:limit]
     ]

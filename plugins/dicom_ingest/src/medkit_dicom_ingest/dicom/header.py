@@ -17,7 +17,7 @@ MAX_FRAME_BYTES = 2**29
 """Bytes that one decoded frame may have: `MAX_PIXELS` of 16 bits. 64 times fewer bytes of RLE can ask for them."""
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
-COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+COLOUR = ("RGB", "XYB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def read_header(dataset: Dataset) -> Header:
         raise ImageError("too_large", f"{rows} rows × {columns} columns are more than {MAX_PIXELS} pixels")
     photometric = code(dataset, "PhotometricInterpretation")
     if photometric not in (*MONOCHROME, *COLOUR, "PALETTE COLOR"):
-        raise ImageError("bad_header", f'{name("PhotometricInterpretation")} is "{photometric}", expected one of '
+        raise ImageError("bad_header", f'{name("PhotometricInterpretation")} is {"unknown" if photometric else "missing"}, expected one of '
                         f'{", ".join((*MONOCHROME, "PALETTE COLOR", *COLOUR))}')  # fmt: skip
     samples = integer(dataset, "SamplesPerPixel", 1, 65535, default=3 if photometric in COLOUR else 1)
     if samples != (3 if photometric in COLOUR else 1):
@@ -80,6 +80,8 @@ def read_header(dataset: Dataset) -> Header:
     allocated = integer(dataset, "BitsAllocated", 1, 32)
     if allocated not in (1, 8, 16, 32):
         raise ImageError("bad_header", f"{name('BitsAllocated')} is {allocated}, expected 1, 8, 16 or 32")
+    if allocated == 1 and samples != 1:
+        raise ImageError("bad_header", f"{name('BitsAllocated')} is 1, which does not fit {photometric}")
     if (size := rows * columns * samples * allocated // 8) > MAX_FRAME_BYTES:
         raise ImageError("too_large", f"{rows} rows × {columns} columns × {samples} samples of {allocated} bits are "
                         f"{size} bytes, more than {MAX_FRAME_BYTES}")  # fmt: skip

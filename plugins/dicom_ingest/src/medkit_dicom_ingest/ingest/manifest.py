@@ -12,7 +12,7 @@ import numpy as np
 
 from medkit.errors import ConfigError
 from medkit.files import whole
-from medkit.tables import write_csv
+from medkit.tables import read_csv, write_csv
 from medkit_dicom_ingest.facts import Source
 from medkit_dicom_ingest.ingest.identity import LINKS, UIDS
 from medkit_dicom_ingest.ingest.options import Options
@@ -142,6 +142,22 @@ def write_manifest(path: Path, kinds: dict[str, type], rows: Iterable[dict[str, 
         _write_parquet(path, kinds, iter(rows))
 
 
+def read_manifest(output: Path) -> list[dict[str, Any]]:
+    """Return the manifest's rows, none where there is no manifest; cells of a CSV file are text.
+
+    Raises:
+        ConfigError: it is a Parquet file and pyarrow is not installed.
+    """
+    table = output / "manifest.parquet"
+    if not table.is_file():
+        return list(read_csv(output / "manifest.csv"))
+    require_parquet()
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = pq.read_table(table).to_pylist()
+    return rows
+
+
 def require_parquet() -> None:
     """Refuse to begin what could not be ended.
 
@@ -151,7 +167,7 @@ def require_parquet() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
-        raise ConfigError("--manifest parquet needs pyarrow: pip install pyarrow, or take --manifest csv") from error
+        raise ConfigError("a manifest as Parquet needs pyarrow: pip install pyarrow, or take --manifest csv") from error
 
 
 def _as_text(line: dict[str, Any], kinds: dict[str, type]) -> dict[str, Any]:
