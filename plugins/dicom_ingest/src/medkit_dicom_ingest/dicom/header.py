@@ -71,9 +71,12 @@ def read_header(dataset: Dataset) -> Header:
     if rows * columns > MAX_PIXELS:
         raise ImageError("too_large", f"{rows} rows × {columns} columns are more than {MAX_PIXELS} pixels")
     photometric = code(dataset, "PhotometricInterpretation")
-    if photometric not in (*MONOCHROME, *COLOUR, "PALETTE COLOR"):
-        raise ImageError("bad_header", f'{name("PhotometricInterpretation")} is {"unknown" if photometric else "missing"}, expected one of '
-                        f'{", ".join((*MONOCHROME, "PALETTE COLOR", *COLOUR))}')  # fmt: skip
+    known = (*MONOCHROME, "PALETTE COLOR", *COLOUR)
+    if photometric not in known:
+        found = "unknown" if photometric else "missing"
+        raise ImageError(
+            "bad_header", f"{name('PhotometricInterpretation')} is {found}, expected one of {', '.join(known)}"
+        )
     samples = integer(dataset, "SamplesPerPixel", 1, 65535, default=3 if photometric in COLOUR else 1)
     if samples != (3 if photometric in COLOUR else 1):
         raise ImageError("bad_header", f"{name('SamplesPerPixel')} is {samples}, which does not fit {photometric}")
