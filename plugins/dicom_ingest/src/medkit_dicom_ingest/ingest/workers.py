@@ -6,6 +6,7 @@ had. Here each worker has a pipe of its own, so the parent knows.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -25,6 +26,9 @@ from medkit_dicom_ingest.ingest.one_file import Outcome
 
 T = TypeVar("T")
 SECONDS_TO_START = 120.0
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT = 2**28
+"""Bytes that a worker holds on to between two files."""
 
 
 def outcomes(
@@ -159,7 +163,16 @@ def _begin() -> None:
     """Make a worker ready: one thread, and no life without its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    _keep_memory()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _keep_memory() -> None:
+    """Let glibc keep what a file has used for the next one: giving it back takes a third of the time of a raw image."""
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, 2**25)
+        mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def _limit_memory(memory: int) -> None:
