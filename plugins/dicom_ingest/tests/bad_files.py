@@ -224,6 +224,11 @@ DICOM = {
         "size_mismatch",
         "the compressed image is 128 rows × 32 columns",
     ),
+    "j2k_of_tiles_of_size_0": Bad(
+        dicom_file(fragments(J2K[:28] + bytes(4) + J2K[32:]), uid.HTJ2KLossless, Rows=number(128), Columns=number(32)),
+        "corrupt",
+        "tiles or steps of size 0",
+    ),
     "j2k_that_is_text": Bad(
         dicom_file(fragments(b"abc" * 99), uid.JPEG2000Lossless), "corrupt", "holds no JPEG 2000 stream"
     ),

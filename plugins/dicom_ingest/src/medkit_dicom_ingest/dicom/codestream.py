@@ -73,8 +73,11 @@ def read_jpeg2000(data: bytes) -> Codestream:
     start = data.find(b"\xff\x4f\xff\x51")
     if start < 0 or len(data) < start + 45:
         raise ImageError("corrupt", "PixelData (7FE0,0010) holds no JPEG 2000 stream")
-    width, height, x_offset, y_offset = struct.unpack(">4I", data[start + 8 : start + 24])
+    width, height, x_offset, y_offset, *tile = struct.unpack(">8I", data[start + 8 : start + 40])
     (samples,) = struct.unpack(">H", data[start + 40 : start + 42])
+    steps = [data[start + 43 + 3 * n : start + 45 + 3 * n] for n in range(samples)]
+    if 0 in tile[:2] or any(0 in step for step in steps):  # by which decoders divide
+        raise ImageError("corrupt", "the JPEG 2000 stream in PixelData (7FE0,0010) has tiles or steps of size 0")
     _refuse_truncated(data, b"\xff\xd9", "JPEG 2000")
     return Codestream(height - y_offset, width - x_offset, samples, (data[start + 42] & 0x7F) + 1)
 

@@ -39,13 +39,13 @@ class Task:
     Attributes:
         name: its path below SOURCE, with ``/``.
         path: where it is.
-        sha256: of its content when it was done before, else ``""``.
+        content: `content_hash` of what it held when it was done before, else ``""``.
         outputs: `KNOWN` columns of the manifest, of what was made then.
     """
 
     name: str
     path: Path
-    sha256: str = ""
+    content: str = ""
     outputs: tuple[tuple[str, ...], ...] = ()
 
 
@@ -55,7 +55,8 @@ class Outcome:
 
     Attributes:
         status: ``done``, ``unchanged`` (done before, still there), ``skipped`` (no image by its nature) or ``failed``.
-        sha256: of its content, with that of the files that hold its voxels; ``""`` where it could not be read.
+        sha256: of the file; ``""`` where it could not be read.
+        content: of all that its images come from: `content_hash`.
         code, reason: why it was skipped or failed; see `medkit_dicom_ingest.failure.CODES`.
         rows: of the manifest, one an image. A failed file keeps those of the frames before the bad one.
         identifying: folder and file names in its path that tell whom it is of.
@@ -65,6 +66,7 @@ class Outcome:
 
     status: str
     sha256: str = ""
+    content: str = ""
     code: str = ""
     reason: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -98,14 +100,15 @@ class Reader:
         outcome = Outcome("done")
         try:
             data = read_bytes(task.path, follow_links=False)
-            outcome.sha256 = content_hash(task.path, data)
+            outcome.sha256 = outcome.content = hashlib.sha256(data).hexdigest()
+            outcome.content = content_hash(task.path, data, outcome.sha256)
             if self.linked and looks_like_dicom(data):
                 outcome.links = links(parse(data))
-            if outcome.sha256 == task.sha256 and self._still_there(task):
+            if outcome.content == task.content and self._still_there(task):
                 outcome.status = "unchanged"
                 return outcome
             for picture in pictures(data, task.path, self._choices()):
-                outcome.rows.append(self._written(picture, outcome.sha256))
+                outcome.rows.append(self._written(picture, outcome))
                 if picture.index == 0 and picture.dataset is not None and not self.options.identifiers:
                     outcome.identifying = identifying_parts(task.name, picture.dataset, self.options.uids)
         except ImageError as error:
@@ -132,14 +135,14 @@ class Reader:
         dtype = np.uint8 if chosen.bits == 8 else np.uint16
         return Choices(Voi.parse(chosen.voi), dtype, not chosen.grey, chosen.plane)
 
-    def _written(self, picture: Picture, content: str) -> dict[str, Any]:
+    def _written(self, picture: Picture, outcome: Outcome) -> dict[str, Any]:
         """Write one image and return its manifest row."""
         chosen, dataset = self.options, picture.dataset
         risk = carried_risk(picture.source) if dataset is None else burned_in_risk(dataset)
         source = shareable(picture.source, risk)
         pixels = resized(picture.pixels, chosen.longest_side, chosen.size)
         many = f"_{picture.index:05d}" if picture.source.frames > 1 else ""
-        name = f"{self._folder(risk)}/{content[:2]}/{content}{many}.png"
+        name = f"{self._folder(risk)}/{outcome.content[:2]}/{outcome.content}{many}.png"
         encoded = encode_png(pixels, {KEYWORD: carried(source)})
         try:
             with whole(self.output / name, durable=False) as temporary:
@@ -148,7 +151,7 @@ class Reader:
             raise CannotWrite(why_not(error)) from error
         row = manifest.row(picture, source, pixels)
         row |= {
-            "source_sha256": content,
+            "source_sha256": outcome.sha256,
             "output": name,
             "output_sha256": hashlib.sha256(encoded).hexdigest(),
             "burned_in_risk": risk,
@@ -159,12 +162,13 @@ class Reader:
         return row
 
 
-def content_hash(path: Path, data: bytes) -> str:
-    """Return the SHA-256 of a file's content; of a header whose voxels lie in files beside it, that of all together."""
-    digest = hashlib.sha256(data)
-    for part in parts(path, data) if looks_like_volume(data) else ():
-        digest.update(hashlib.sha256(read_bytes(part, follow_links=False)).digest())
-    return digest.hexdigest()
+def content_hash(path: Path, data: bytes, sha256: str) -> str:
+    """Return a file's ``sha256``; of a header whose voxels lie in files beside it, a hash of all together."""
+    beside = parts(path, data) if looks_like_volume(data) else []
+    if not beside:
+        return sha256
+    hashes = [sha256, *(hashlib.sha256(read_bytes(part, follow_links=False)).hexdigest() for part in beside)]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def why_not(error: OSError) -> str:

@@ -240,9 +240,9 @@ def _settle(state: State, task: Task, outcome: Outcome) -> None:
     changed = False
     if outcome.code in ("time_limit", "crashed", "memory_limit"):
         state.set_note("sweep", True)
-        if task.sha256 and not outcome.sha256:
+        if not outcome.sha256 and (before := state.sha256_of(task.name)):
             with suppress(OSError):
-                changed = sha256(task.path) != task.sha256
+                changed = sha256(task.path) != before
     state.settle(task.name, outcome, changed)
 
 

@@ -19,7 +19,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
   name BLOB PRIMARY KEY, position BLOB, seen INTEGER,
-  status TEXT DEFAULT '', sha256 TEXT DEFAULT '', code TEXT DEFAULT '', reason TEXT DEFAULT ''
+  status TEXT DEFAULT '', sha256 TEXT DEFAULT '', content TEXT DEFAULT '', code TEXT DEFAULT '', reason TEXT DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_position ON files (position);
 CREATE TABLE IF NOT EXISTS images (
@@ -106,21 +106,26 @@ class State:
         )
 
     def seen_in(self, run: int) -> Iterator[tuple[str, str, tuple[tuple[str, ...], ...]]]:
-        """Yield (name, SHA-256 or ``""``, `KNOWN` columns) of a run's files, in order; tables may change meanwhile."""
+        """Yield (name, content or ``""``, `KNOWN` columns) of a run's files, in order; tables may change meanwhile."""
         last = b""
         while True:
             page = self._db.execute(
-                "SELECT position, name, status, sha256 FROM files WHERE position > ? AND seen = ? ORDER BY position "
+                "SELECT position, name, status, content FROM files WHERE position > ? AND seen = ? ORDER BY position "
                 "LIMIT ?",
                 (last, run, PAGE),
             ).fetchall()
             if not page:
                 return
             last = page[-1][0]
-            for _, name, status, sha256 in page:
+            for _, name, status, content in page:
                 done = status == "done"
                 known = tuple(tuple(row[key] for key in KNOWN) for row in self._rows_of(name)) if done else ()
-                yield os.fsdecode(name), sha256 if done else "", known
+                yield os.fsdecode(name), content if done else "", known
+
+    def sha256_of(self, name: str) -> str:
+        """Return the SHA-256 of a file as it was read last, ``""`` where it was not."""
+        found: str = self._db.execute("SELECT sha256 FROM files WHERE name = ?", (os.fsencode(name),)).fetchone()[0]
+        return found
 
     def settle(self, name: str, outcome: Outcome, changed: bool) -> None:
         """Note what became of a file.
@@ -135,7 +140,8 @@ class State:
         self._db.execute("UPDATE files SET status = ?, code = ?, reason = ? WHERE name = ?", fact)
         if not outcome.sha256 and not changed:
             return
-        self._db.execute("UPDATE files SET sha256 = ? WHERE name = ?", (outcome.sha256, key))
+        hashes = (outcome.sha256, outcome.content, key)
+        self._db.execute("UPDATE files SET sha256 = ?, content = ? WHERE name = ?", hashes)
         self._db.execute("INSERT OR IGNORE INTO left_over SELECT output FROM images WHERE name = ?", (key,))
         self._db.execute("DELETE FROM images WHERE name = ?", (key,))
         self._db.executemany(
