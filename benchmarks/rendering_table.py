@@ -52,8 +52,7 @@ what the standard asks. The table shows what comes of that.
 
 Images are compared as 8-bit levels, channel by channel, in the first {frames} frames. A cell holds the number of files
 that are within one level of the reference in every pixel, then the largest difference in levels, then how many files
-the tool refused or gave in another size. Where hardly any pixel is coloured medkit gives luminance, which is then
-compared with the reference's.
+the tool refused or gave in another size.
 """
 
 
