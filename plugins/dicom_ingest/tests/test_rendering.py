@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from medkit_dicom_ingest.dicom.rendering import render
+from medkit_dicom_ingest.failure import ImageError
 from medkit_dicom_ingest.reader import read_picture
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
@@ -144,3 +145,13 @@ def test_j2k_whose_sign_differs_from_the_header_is_reinterpreted():
     rendered = render(dcmread(get_testdata_file("J2K_pixelrep_mismatch.dcm")))
     assert rendered.window == "window 40/100 LINEAR"
     assert 0.1 < (rendered.pixels == 0).mean() < 0.9
+
+
+def test_segmented_palette_that_is_shorter_than_its_descriptor_is_an_error(dicom):
+    dataset = dicom(np.full((4, 4), 9, np.uint8), PhotometricInterpretation="PALETTE COLOR")
+    segments = np.array([0, 5, 10, 20, 30, 40, 50], "<u2").tobytes()  # five entries, not the ten that are claimed
+    for channel in ("Red", "Green", "Blue"):
+        dataset.add_new(f"{channel}PaletteColorLookupTableDescriptor", "US", [10, 0, 16])
+        dataset.add_new(f"Segmented{channel}PaletteColorLookupTableData", "OW", segments)
+    with pytest.raises(ImageError, match=r"SegmentedRedPaletteColorLookupTableData .* cannot be expanded"):
+        render(dataset)

@@ -44,7 +44,16 @@ def _segmented(dataset: Dataset) -> Callable[[np.ndarray], tuple[np.ndarray, flo
     try:
         full_scale = float(np.iinfo(apply_color_lut(first, dataset).dtype).max)
     except Exception as error:  # pydicom: AttributeError, ValueError, struct.error, … by what is wrong
-        raise ImageError(
-            "bad_header", f"{name('SegmentedRedPaletteColorLookupTableData')} cannot be expanded"
-        ) from error
-    return lambda stored: (apply_color_lut(stored.astype(np.uint16), dataset), full_scale)
+        raise _not_expanded() from error
+
+    def to_rgb(stored: np.ndarray) -> tuple[np.ndarray, float]:
+        try:
+            return apply_color_lut(stored.astype(np.uint16), dataset), full_scale
+        except IndexError:  # the expanded table is shorter than its descriptor says
+            raise _not_expanded() from None
+
+    return to_rgb
+
+
+def _not_expanded() -> ImageError:
+    return ImageError("bad_header", f"{name('SegmentedRedPaletteColorLookupTableData')} cannot be expanded")
