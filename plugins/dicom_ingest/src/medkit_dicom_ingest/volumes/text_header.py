@@ -91,6 +91,9 @@ def check_numbers(header: TextHeader) -> None:
         ImageError: one of them is not usable.
     """
     nrrd = header.format == "NRRD"
+    for axes in header.numbers("dimension" if nrrd else "ndims"):
+        if not 1 <= axes <= 16:
+            raise ImageError("corrupt", f"{axes:.0f} axes are no image's")
     for key in ("sizes",) if nrrd else ("dimsize",):
         if any(not 1 <= size < 2**31 or size % 1 for size in header.numbers(key) or [math.nan]):
             raise ImageError("bad_header", f"{key} is not a list of positive integers")
