@@ -407,7 +407,9 @@ def test_ctrl_c_leaves_a_manifest_of_what_is_done(tmp_path):
     assert 0 < len(done) < 240
     assert all(sha256(out / row["output"]) == row["output_sha256"] for row in done)
     assert not json.loads((out / "ingest.json").read_text())["complete"]
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("images/*/*.png")}
     command(folder, out, *more)
+    assert sum(path.stat().st_mtime_ns == made for path, made in kept.items()) >= len(done)
     command(folder, tmp_path / "whole", *more)
     assert content(out) == content(tmp_path / "whole")
 

@@ -191,8 +191,9 @@ def _begin(state: State, request: Request, secret: bytes) -> int:
             "start over"
         )
     run, sweep = 1 + (state.note("run") or 0), bool(state.note("open") or state.note("sweep"))
-    notes = {"options": now, "run": run, "open": True, "sweep": sweep, "redo": state.note("versions") != _versions()}
-    for name, value in notes.items():
+    if state.note("versions") != _versions():  # another version may show a file otherwise
+        state.forget_contents()
+    for name, value in {"options": now, "run": run, "open": True, "sweep": sweep, "versions": _versions()}.items():
         state.set_note(name, value)
     state.commit()
     return run
@@ -215,8 +216,7 @@ def _process(
     state.commit()
     step = progress(total)
     root = request.source if request.source.is_dir() else request.source.parent
-    anew = state.note("redo")
-    tasks = (Task(name, root / name, "" if anew else digest, known) for name, digest, known in state.seen_in(run))
+    tasks = (Task(name, root / name, content, known) for name, content, known in state.seen_in(run))
     reader = Reader(request.output, request.options, secret, keys is not None)
     committed = time.monotonic()
     for task, outcome in outcomes(reader, tasks, request.workers, request.seconds, request.memory):
@@ -232,7 +232,6 @@ def _process(
         if time.monotonic() - committed > SECONDS_BETWEEN_COMMITS:
             state.commit()
             committed = time.monotonic()
-    state.set_note("versions", _versions())
 
 
 def _settle(state: State, task: Task, outcome: Outcome) -> None:

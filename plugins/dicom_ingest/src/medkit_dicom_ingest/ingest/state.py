@@ -122,6 +122,10 @@ class State:
                 known = tuple(tuple(row[key] for key in KNOWN) for row in self._rows_of(name)) if done else ()
                 yield os.fsdecode(name), content if done else "", known
 
+    def forget_contents(self) -> None:
+        """Have every file read anew; what was made of it stays until then."""
+        self._db.execute("UPDATE files SET content = ''")
+
     def sha256_of(self, name: str) -> str:
         """Return the SHA-256 of a file as it was read last, ``""`` where it was not."""
         found: str = self._db.execute("SELECT sha256 FROM files WHERE name = ?", (os.fsencode(name),)).fetchone()[0]
