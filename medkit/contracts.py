@@ -49,10 +49,15 @@ SOURCE = "source"
 FRAME_AFFINE = "frame_affine"
 """(3,3) float64: takes ``(x, y, 1)`` in pixel *edges* of the network's input to the frame, through every resize, crop
 and flip that was applied. NaN where the transforms dropped the metadata."""
+FRAME_MASK = "frame_mask"
+"""str: the true mask on the frame's pixels, as the text of `medkit.masks.encode`; empty where nobody drew one."""
+GATE = "gate"
+"""float in 0…1, (B,) float32 once collated: the probability that there is anything to segment, as another model said
+it; NaN where it said nothing. Optional: from a transform before the network."""
 
 # -- what the network and post-processing add ------------------------------------------------------------------------
 PRED = "pred"
-"""MONAI's key: the network's logits, or a localizer's ``(logits, maps)``."""
+"""MONAI's key: the network's logits, or ``(logits, maps)`` of a localizer or of a network with two heads."""
 LOGITS = "logits"
 """(K,) float32, from `medkit.SplitPredictiond`."""
 MAPS = "maps"
@@ -65,6 +70,10 @@ PREDICTED_BOXES = "predicted_boxes"
 """(M,6) float32 rows ``class index, x_min, y_min, x_max, y_max, score`` in the frame; any M."""
 PREDICTED_BOXES_BY_RULE = "predicted_boxes_by_rule"
 """The same, by the rule that needs no boxes for fitting."""
+PREDICTED_MASK = "predicted_mask"
+"""str: the predicted mask on the frame's pixels, as the text of `medkit.masks.encode`."""
+GATED_MASK = "gated_mask"
+"""The same after the gate: empty where `GATE` says that there is nothing to segment."""
 
 
 class Dataset(Protocol):
@@ -78,8 +87,11 @@ class Dataset(Protocol):
 class Network(Protocol):
     """An ``nn.Module`` built as ``(in_channels, out_channels, spatial_dims=2, …)``."""
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """(B,C,H,W) float → **logits** (B,K), or (B,K,H,W) for segmentation. Never probabilities."""
+    def __call__(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """(B,C,H,W) float → **logits** (B,K), or (B,K,H,W) for segmentation. Never probabilities.
+
+        A classifier that segments as well returns a tuple: logits (B,K) and mask logits (B,1,h,w).
+        """
         ...
 
 
