@@ -33,7 +33,7 @@ def decode(text: str) -> np.ndarray:
         rows, columns, *lengths = (int(word) for word in text.split())
         runs = np.array(lengths, np.int64)
         if rows < 0 or columns < 0 or (runs < 0).any() or runs.sum() != rows * columns:
-            raise ValueError("the runs do not fill it")
+            raise ValueError
     except (ValueError, OverflowError) as error:
         shown = f"{text[:30]}…" if len(text) > 30 else text
         raise DataError(f'a mask as run lengths was asked for, "{shown}" was found: give what encode gave') from error
