@@ -33,7 +33,8 @@ class SafeCompose(Compose):
         classes: K, the length of ``label``.
         channels: C of what comes out.
         max_boxes: rows that ``boxes`` is padded to; an image with more is an error.
-        masks: every sample gets a ``mask`` (1,H,W), NaN where nobody drew one or the sample has failed.
+        masks: every sample gets a ``mask`` (1,H,W), NaN where nobody drew one or the sample has failed, and a
+            ``frame_mask``, there empty.
         strict: raise instead of recording.
 
     Raises:
@@ -75,7 +76,7 @@ class SafeCompose(Compose):
             return {
                 **sample,
                 c.IMAGE: torch.zeros(self.image_shape),
-                **({c.MASK: self._no_mask()} if self.masks else {}),
+                **({c.MASK: self._no_mask(), c.FRAME_MASK: ""} if self.masks else {}),
                 c.LABEL: np.full(self.classes, np.nan, np.float32),
                 c.STATUS: "not_assessed" if not_for_model else "error",
                 c.REASON: reason,
@@ -120,6 +121,7 @@ class SafeCompose(Compose):
         if self.masks:
             mask = sample.get(c.MASK)
             sample[c.MASK] = _plain(mask) if isinstance(mask, torch.Tensor) else self._no_mask()
+            sample.setdefault(c.FRAME_MASK, "")
         return sample
 
     def _no_mask(self) -> torch.Tensor:

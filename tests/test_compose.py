@@ -126,7 +126,8 @@ class Drawn(MapTransform):
         super().__init__("mask")
 
     def __call__(self, data):
-        return {**data, "mask": MetaTensor(torch.ones(1, ROWS, COLUMNS))} if "mask" in data else data
+        mask = MetaTensor(torch.ones(1, ROWS, COLUMNS))
+        return {**data, "mask": mask, "frame_mask": "1 1 0 1"} if "mask" in data else data
 
 
 def test_every_sample_has_a_mask_where_masks_are_wanted():
@@ -141,3 +142,4 @@ def test_every_sample_has_a_mask_where_masks_are_wanted():
     assert batch["mask"].shape == (4, 1, ROWS, COLUMNS)
     assert (batch["mask"][0] == 1).all()
     assert batch["mask"][1:].isnan().all()
+    assert batch["frame_mask"] == ["1 1 0 1", "", "", ""]

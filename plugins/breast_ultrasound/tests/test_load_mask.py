@@ -9,11 +9,12 @@ import torch
 from medkit_breast_ultrasound.dataset import breast_ultrasound
 from medkit_breast_ultrasound.mask import LoadMaskd, read_mask, united_mask
 from monai.data import MetaTensor
-from monai.transforms import Resized
+from monai.transforms import Flipd, Resized
 from PIL import Image
 
 import medkit
 from medkit.errors import DataError
+from medkit.masks import decode
 
 BUSI = Path(os.environ.get("MEDKIT_DATA", Path(__file__).parents[4] / "shared" / "data")) / "busi"
 INSIDE = np.zeros((6, 9), bool)
@@ -75,6 +76,29 @@ def test_spatial_transforms_move_image_and_mask_alike(tmp_path):
     assert set(np.unique(sample["mask"])) == {0, 1}
 
 
+def test_the_mask_on_the_frame_stays_where_the_image_is_moved(tmp_path):
+    Image.fromarray(INSIDE).save(tmp_path / "m.png")
+    moved = [medkit.transform("load_mask"), Flipd(["image", "mask"], 1), Resized(["image", "mask"], (5, 5))]
+    sample = medkit.SafeCompose(moved, (5, 5), classes=1, masks=True)({"image": image(), "mask": [f"{tmp_path}/m.png"]})
+    assert sample["mask"].shape == (1, 5, 5)
+    np.testing.assert_array_equal(decode(sample["frame_mask"]), INSIDE)
+
+
+def test_the_mask_on_the_frame_tells_empty_from_unknown():
+    assert not decode(LoadMaskd()({"image": image(), "mask": []})["frame_mask"]).any()
+    assert LoadMaskd()({"image": image()})["frame_mask"] == ""
+
+
+@pytest.mark.parametrize("said_by", ["sample", "reader"])
+def test_a_frame_of_another_size_takes_the_nearest_pixels(tmp_path, said_by):
+    Image.fromarray(INSIDE).save(tmp_path / "m.png")
+    sample = {"image": image(), "mask": [str(tmp_path / "m.png")], "frame_size": np.array([np.nan, np.nan])}
+    (sample if said_by == "sample" else sample["image"].meta)["frame_size"] = np.array([12.0, 27.0])
+    found = LoadMaskd()(sample)
+    np.testing.assert_array_equal(decode(found["frame_mask"]), INSIDE.repeat(2, axis=0).repeat(3, axis=1))
+    assert found["mask"].shape == (1, 6, 9)
+
+
 def test_wrong_masks_are_one_clear_line(tmp_path):
     Image.fromarray(INSIDE.T).save(tmp_path / "turned.png")
     (tmp_path / "text.png").write_text("mask")
@@ -100,4 +124,5 @@ def test_real_masks_fit_their_images():
         read = load_mask(load(sample))
         assert read["mask"].shape == read["image"].shape
         assert bool(read["mask"].sum() > 0) == (sample["label"][2] == 0)
+        np.testing.assert_array_equal(decode(read["frame_mask"]), read["mask"][0])
         assert read["mask"].mean() < 0.7

@@ -12,8 +12,9 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from PIL import Image, UnidentifiedImageError
 
-from medkit.contracts import IMAGE, MASK
+from medkit.contracts import FRAME_MASK, FRAME_SIZE, IMAGE, MASK
 from medkit.errors import DataError
+from medkit.masks import encode
 
 
 class LoadMaskd(MapTransform):
@@ -23,8 +24,11 @@ class LoadMaskd(MapTransform):
     mask with ``mode: nearest``. An empty list gives zeros. A sample without the key gives NaN everywhere, which losses
     and metrics skip: nobody drew a mask.
 
+    The sample also gets ``frame_mask``, which no spatial transform moves: the mask as run-length text on the frame's
+    pixels (`medkit.contracts.FRAME_MASK`), taken from the nearest where the frame has another size than the file.
+
     Args:
-        keys: which hold a list of paths.
+        keys: which hold a list of paths; ``frame_mask`` is of the first.
         image_key: holds the image, (C,H,W).
 
     Raises:
@@ -49,12 +53,24 @@ class LoadMaskd(MapTransform):
         if not isinstance(image, torch.Tensor) or image.ndim != 3:
             raise DataError(f'load_mask found no image (C,H,W) in "{self.image_key}": put load_image before it')
         shape = tuple(image.shape[1:])
+        sample[FRAME_MASK] = ""
         for key in self.keys:
             paths = sample.get(key)
             mask = np.full(shape, np.nan, np.float32) if paths is None else united_mask(paths, shape)
+            if paths is not None and key == self.keys[0]:
+                sample[FRAME_MASK] = encode(on_frame(mask > 0, sample, image))
             affine = image.affine.clone() if isinstance(image, MetaTensor) else torch.eye(4)
             sample[key] = MetaTensor(mask[None], affine=affine, meta={"spatial_shape": np.array(shape)})
         return sample
+
+
+def on_frame(mask: np.ndarray, sample: Mapping[Hashable, Any], image: torch.Tensor) -> np.ndarray:
+    """Return a mask (h,w) bool on the sample's frame (H,W), which is its own or its reader's, as in `SafeCompose`."""
+    size = np.asarray(sample.get(FRAME_SIZE, np.nan), np.float64)
+    if np.isnan(size).any():
+        size = image.meta.get(FRAME_SIZE, mask.shape) if isinstance(image, MetaTensor) else mask.shape
+    rows, columns = (round(float(n)) for n in size)
+    return np.asarray(Image.fromarray(mask).resize((columns, rows), Image.Resampling.NEAREST))
 
 
 def united_mask(paths: Sequence[str] | str, shape: tuple[int, ...]) -> np.ndarray:
