@@ -1,0 +1,1 @@
+"""A classifier that learns where to look from masks, as a medkit plugin."""
