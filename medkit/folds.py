@@ -1,8 +1,9 @@
 """K folds that keep groups together and classes in proportion, fixed in a file.
 
 Fold k as the test set goes with fold k+1 (mod K) as the validation set and the rest as the training set, so that every
-image is tested once and validated on once. A single division by ratio is three unequal folds: test, validation,
-training.
+image is tested once and validated on once. Within the training set one of its K-2 folds can be held out in turn, for
+predictions of a model that has not seen the image (Wolpert 1992, doi:10.1016/S0893-6080(05)80023-1). A single division
+by ratio is three unequal folds: test, validation, training.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from medkit.errors import ConfigError, DataError, did_you_mean
 from medkit.tables import read_csv, write_csv
 
 SECTIONS = ("training", "validation", "test")
+HELD_OUT = "held_out"
+"""The part of the training set that `Folds.section` takes away where ``without`` is given."""
 Split = Literal["grouped", "random"]
 _COLUMNS = ("image", "group", "class", "fold", "split")
 
@@ -55,24 +58,37 @@ class Folds:
         rows = sorted(map("\t".join, zip(self.names, self.groups, self.classes, map(str, self.fold))))
         return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
-    def section(self, section: str, fold: int = 0) -> np.ndarray:
+    def section(self, section: str, fold: int = 0, without: int | None = None) -> np.ndarray:
         """Return indices into `names`, ascending, of one section when ``fold`` is tested.
 
         Args:
-            section: ``training``, ``validation``, ``test`` or ``all``.
+            section: ``training``, ``validation``, ``test``, ``all``, or ``held_out``: what ``without`` takes away.
             fold: 0…K-1.
+            without: 0…K-3: the training set without this one of its folds; they are numbered from ``fold + 2`` on.
 
         Raises:
-            ConfigError: no such section or fold.
+            ConfigError: no such section or fold, or ``held_out`` without ``without``.
         """
-        if section not in (*SECTIONS, "all"):
-            hint = did_you_mean(section, (*SECTIONS, "all"))
-            raise ConfigError(f'section "{section}" is unknown.{hint} Choices: {", ".join(SECTIONS)}, all.')
+        choices = (*SECTIONS, "all", HELD_OUT)
+        if section not in choices:
+            hint = did_you_mean(section, choices)
+            raise ConfigError(f'section "{section}" is unknown.{hint} Choices: {", ".join(choices)}.')
         if not 0 <= fold < self.count:
             raise ConfigError(f"fold {fold} was asked for, there are {self.count}: give 0 to {self.count - 1}")
+        held_out = np.zeros(len(self.fold), bool)
+        if without is not None:
+            if not 0 <= without < self.count - 2 or self.count < 4:
+                raise ConfigError(
+                    f"without {without}: the training set has {self.count - 2} folds of which one can be held out; "
+                    f"give 0 to {self.count - 3}, with at least 4 folds"
+                )
+            held_out = self.fold == (fold + 2 + without) % self.count
+        elif section == HELD_OUT:
+            raise ConfigError('section "held_out" needs without: which of the training folds is held out')
         test, validation = self.fold == fold, self.fold == (fold + 1) % self.count
-        chosen = {"test": test, "validation": validation, "training": ~(test | validation)}
-        return np.flatnonzero(chosen.get(section, np.ones(len(self.fold), bool)))
+        chosen = {"test": test, "validation": validation, "training": ~(test | validation | held_out)}
+        chosen |= {"all": np.ones(len(self.fold), bool), HELD_OUT: held_out}
+        return np.flatnonzero(chosen[section])
 
     def write(self, path: str | Path) -> None:
         """Write ``image, group, class, fold, split``, an image a row."""
@@ -243,3 +259,15 @@ def _complete(folds: Folds, sparse: str, tested: Sequence[int]) -> Folds:
 
 def _some(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (", …" if len(names) > count else "") or "none"
+
+
+def spread(count: int, share: float) -> list[int]:
+    """Return ``share`` of the indices 0…count-1, at least one, spread evenly over them.
+
+    Raises:
+        ConfigError: ``share`` is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise ConfigError(f"share {share}: give a part of the section above 0, at most 1")
+    kept = max(1, round(count * share))
+    return [n * count // kept for n in range(kept)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medkit.errors import ConfigError, DataError
-from medkit.folds import SECTIONS, make_folds, ratio_folds, read_folds
+from medkit.folds import SECTIONS, make_folds, ratio_folds, read_folds, spread
 
 
 def cohort(images=200, seed=0, classes=("benign", "malignant", "normal"), p=(0.55, 0.3, 0.15)):
@@ -160,3 +160,30 @@ def test_wrong_sections_and_ratios():
     for ratios in ({"test": 0.7}, {"test": 0}, {"validation": 0.5}, {"validation": 0}):
         with pytest.raises(ConfigError, match="give test up to"):
             ratio_folds(*cohort(), **ratios)
+
+
+def test_each_training_fold_is_held_out_in_turn():
+    names = [f"{n}" for n in range(60)]
+    folds = make_folds(names, [f"g{n // 2}" for n in range(60)], [("a", "b")[n % 4 // 2] for n in range(60)])
+    for fold in range(5):
+        training = set(folds.section("training", fold).tolist())
+        parts = [set(folds.section("held_out", fold, without).tolist()) for without in range(3)]
+        assert set.union(*parts) == training
+        assert sum(map(len, parts)) == len(training)
+        for without, part in enumerate(parts):
+            assert set(folds.section("training", fold, without).tolist()) == training - part
+            assert np.array_equal(folds.section("test", fold, without), folds.section("test", fold))
+    with pytest.raises(ConfigError, match="without 3"):
+        folds.section("training", 0, 3)
+    with pytest.raises(ConfigError, match="needs without"):
+        folds.section("held_out", 0)
+
+
+@pytest.mark.parametrize(("count", "share", "kept"), [(8, 0.5, [0, 2, 4, 6]), (3, 1, [0, 1, 2]), (5, 0.01, [0])])
+def test_a_share_is_spread_evenly(count, share, kept):
+    assert spread(count, share) == kept
+
+
+def test_a_share_beyond_the_whole_is_one_line():
+    with pytest.raises(ConfigError, match="share 1.5"):
+        spread(5, 1.5)

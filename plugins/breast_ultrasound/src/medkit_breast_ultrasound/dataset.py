@@ -11,7 +11,7 @@ import numpy as np
 
 from medkit.contracts import IMAGE, LABEL, MASK, PATIENT, SYNTHETIC, Sample
 from medkit.errors import ConfigError, DataError, did_you_mean
-from medkit.folds import SECTIONS, Folds, Split, make_folds, ratio_folds, read_folds
+from medkit.folds import HELD_OUT, SECTIONS, Folds, Split, make_folds, ratio_folds, read_folds, spread
 from medkit.lookalikes import THRESHOLD, look_alikes
 from medkit.tables import write_csv
 from medkit_breast_ultrasound.layout import CLASSES, Item, Layout, read
@@ -37,6 +37,8 @@ def breast_ultrasound(
     task: Literal["classification", "segmentation", "tumour"] = "classification",
     missing: Literal["error", "list", "keep"] = "error",
     threshold: int = THRESHOLD,
+    without: int | None = None,
+    share: float = 1.0,
     limit: int | None = None,
 ) -> list[Sample]:
     """Return one section of BUSI as published, by class and number.
@@ -55,7 +57,7 @@ def breast_ultrasound(
 
     Args:
         dataset_dir: the folder.
-        section: ``training``, ``validation``, ``test`` or ``all``.
+        section: ``training``, ``validation``, ``test``, ``all``, or ``held_out``: what ``without`` takes away.
         folds: K, at least 3.
         fold: which one is tested, 0…K-1.
         seed: another seed, another division.
@@ -73,6 +75,8 @@ def breast_ultrasound(
             stays: it has nothing to segment). ``keep`` is ``list``, but an image without mask stays, without the key
             ``mask``, unless ``task`` is ``segmentation``.
         threshold: bits of 512 in which look-alikes may differ.
+        without: 0…K-3: leave this one of the training folds out of the training set.
+        share: this part of the section, spread evenly over it, for learning curves.
         limit: at most this many samples, spread evenly over the section.
 
     Raises:
@@ -82,7 +86,7 @@ def breast_ultrasound(
     Reference:
         Al-Dhabyani, Gomaa, Khaled, Fahmy 2020, Data in Brief 28:104863, doi:10.1016/j.dib.2019.104863.
     """
-    _one_of("section", section, (*SECTIONS, "all"))
+    _one_of("section", section, (*SECTIONS, "all", HELD_OUT))
     _one_of("task", task, tuple(TASKS))
     _one_of("missing", missing, ("error", "list", "keep"))
     if limit is not None and limit < 1:
@@ -105,9 +109,10 @@ def breast_ultrasound(
         write_csv(Path(tables_dir) / "left_out.csv", ["file", "problem"], rows)
     if test_fraction is not None and fold != 0:
         raise ConfigError(f"fold {fold} was asked for with test_fraction: a division by ratio has fold 0 only")
-    chosen = division.section(section, fold).tolist()
+    chosen = division.section(section, fold, without).tolist()
     if not chosen:
         raise DataError(f'section "{section}" of fold {fold} in {layout.root} is empty: ask for fewer folds')
+    chosen = [chosen[n] for n in spread(len(chosen), share)]
     if limit is not None and limit < len(chosen):
         chosen = [chosen[n * len(chosen) // limit] for n in range(limit)]
     return [_sample(items[n], division.groups[n], task) for n in chosen]

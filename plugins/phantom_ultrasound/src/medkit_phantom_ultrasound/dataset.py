@@ -9,7 +9,7 @@ import numpy as np
 
 from medkit.contracts import IMAGE, LABEL, MASK, PATIENT, SYNTHETIC, Sample
 from medkit.errors import ConfigError, did_you_mean
-from medkit.folds import SECTIONS, Split, make_folds
+from medkit.folds import HELD_OUT, SECTIONS, Split, make_folds, spread
 from medkit.tables import read_csv
 from medkit_phantom_ultrasound.folder import TABLE, ensure_folder
 from medkit_phantom_ultrasound.lesion import CLASSES
@@ -29,6 +29,9 @@ def phantom_ultrasound(
     folds: int = 5,
     fold: int = 0,
     split: Split = "grouped",
+    without: int | None = None,
+    share: float = 1.0,
+    folds_csv: str | None = None,
     task: Literal["classification", "segmentation", "tumour"] = "classification",
     quiet: bool = False,
 ) -> list[Sample]:
@@ -39,14 +42,17 @@ def phantom_ultrasound(
 
     Args:
         dataset_dir: an empty or new folder, or one that an earlier call with the same options made.
-        section: ``training``, ``validation``, ``test``, ``all`` of these, or ``inbox``: 12 new patients' images, for
-            which nobody drew a mask.
+        section: ``training``, ``validation``, ``test``, ``all`` of these, ``held_out``: what ``without`` takes away, or
+            ``inbox``: 12 new patients' images, for which nobody drew a mask.
         images: in training, validation and test together; classes are shared out as in BUSI.
         size: rows and columns, 64 to 1024.
         seed: other seeds give other patients.
         folds: K, at least 3.
         fold: which one is tested; the next one validates.
         split: ``random`` ignores that two images may show one patient.
+        without: 0…K-3: leave this one of the training folds out of the training set.
+        share: this part of the section, spread evenly over it, for learning curves.
+        folds_csv: where the division is written, to be read by people and tables; it follows from the options.
         task: ``tumour`` merges the label to one-hot (tumour, no tumour); the others keep (benign, malignant, normal).
         quiet: show no progress bar.
 
@@ -54,8 +60,9 @@ def phantom_ultrasound(
         ConfigError: an option is out of range.
         DataError: the folder holds something else.
     """
-    if section not in (*SECTIONS, "all", "inbox"):
-        raise ConfigError(f'phantom_ultrasound has no section "{section}": give {", ".join(SECTIONS)}, all or inbox')
+    sections = (*SECTIONS, "all", HELD_OUT, "inbox")
+    if section not in sections:
+        raise ConfigError(f'phantom_ultrasound has no section "{section}": give one of {", ".join(sections)}')
     if task not in TASKS:
         raise ConfigError(f'task "{task}" is unknown.{did_you_mean(task, TASKS)} Choices: {", ".join(TASKS)}.')
     if images < _FEWEST_IMAGES or seed < 0 or not _SIZES[0] <= size <= _SIZES[1]:
@@ -68,7 +75,11 @@ def phantom_ultrasound(
     rows = [row for row in read_csv(folder / TABLE) if row["image"].startswith("inbox/") == (section == "inbox")]
     if section != "inbox":
         columns = ([row[name] for row in rows] for name in ("image", "patient_id", "class"))
-        rows = [rows[n] for n in make_folds(*columns, folds=folds, seed=seed, split=split).section(section, fold)]
+        division = make_folds(*columns, folds=folds, seed=seed, split=split)
+        if folds_csv:
+            division.write(folds_csv)
+        rows = [rows[n] for n in division.section(section, fold, without)]
+    rows = [rows[n] for n in spread(len(rows), share)]
     return [_sample(folder, row, task) for row in rows]
 
 
