@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 import medkit
 from medkit.errors import ConfigError, DataError
+from medkit.segmentation import segmentation_scores
 from medkit.tables import read_csv, write_csv
 
 BCE = {"name": "bce", "kind": "segmentation", "files": ["fold*/bce/segmentation.csv"]}
@@ -144,6 +145,17 @@ def test_a_classification_is_pooled_over_folds_as_scikit_learn_scores_it(run_dir
     }
     assert values(found) == pytest.approx(expected)
     assert {score["n"] for score in found.values()} == {90}
+
+
+def test_scores_and_intervals_are_those_of_the_core(run_dir):
+    found = table(run_dir, BCE, GATED)["rows"]
+    core = segmentation_scores(pooled(run_dir, "fold*/bce/segmentation.csv"), resamples=300)
+    for row, masks in zip(found, ("plain", "gated")):
+        assert row["scores"]["iou_lesion"] == core[masks]["iou"]["lesion"]
+        assert row["scores"]["iou_normal"] == core[masks]["iou"]["normal"]
+        assert row["scores"]["hd95_lesion"] == core[masks]["hd95"]["lesion"]
+    gain = {key: found[1]["difference"]["iou_all"][key] for key in ("value", "low", "high", "n")}
+    assert gain == core["gain"]["iou"]["all"]
 
 
 def test_a_paired_difference_and_its_interval_agree_with_a_bootstrap_of_its_own(run_dir):
