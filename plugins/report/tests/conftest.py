@@ -200,6 +200,88 @@ def fake_run():
     return make_run
 
 
+CLASSES = ["benign", "malignant", "normal"]
+
+
+def blob(shape, centre, radius):
+    """Return an ellipse (H,W) bool; all lengths are shares of the shape."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return ((y / shape[0] - centre[0]) / radius) ** 2 + ((x / shape[1] - centre[1]) / radius) ** 2 < 1
+
+
+def make_segmentation_run(folder, files, threshold=0.4, look_alikes=None):
+    """Write the folder of a run that classifies, segments and gates: file k is of class k mod 3.
+
+    The classifier misses the lesion of file 3 and sees one in file 5, where there is none; file 6 could not be
+    segmented.
+    """
+    from medkit_report.rows import prediction_columns
+    from medkit_report.segmentation_rows import SEGMENTATION_COLUMNS, segmentation_row
+
+    from medkit.files import write_json
+    from medkit.masks import encode
+    from medkit.metrics import classification_scores
+    from medkit.segmentation import segmentation_scores
+    from medkit.tables import write_csv
+
+    random = np.random.default_rng(0)
+    (folder / "masks").mkdir(parents=True)
+    predictions, rows = [], []
+    for index, file in enumerate(files):
+        with Image.open(file) as image:
+            shape = image.size[::-1]
+        label = np.eye(3, dtype=np.float32)[index % 3]
+        gate = {3: 0.12, 5: 0.7}.get(
+            index, float(random.uniform(0.5, 0.99) if label[2] == 0 else random.uniform(0, 0.35))
+        )
+        probabilities = (
+            np.array([gate * 0.7, gate * 0.3, 1 - gate])
+            if index % 3 == 0
+            else np.array([gate * 0.2, gate * 0.8, 1 - gate])
+        )
+        row = {"file": str(file), "status": "ok", "reason": "", "synthetic": 0}
+        row |= {f"probability_{n}": f"{p:.6g}" for n, p in zip(CLASSES, probabilities)}
+        row |= {f"label_{n}": int(v) for n, v in zip(CLASSES, label)}
+        predictions.append(row | {f"present_{n}": int(p >= 0.4) for n, p in zip(CLASSES, probabilities)})
+        centre = random.uniform(0.35, 0.65, 2)
+        truth = blob(shape, centre, 0.2) & (label[2] == 0)
+        predicted = blob(shape, centre + 0.03, 0.18) & ~blob(shape, centre, 0.04)
+        gated = predicted & (gate >= threshold)
+        sample = {"file": str(file), "patient_id": f"p{index // 2}", "label": label, "source": "{}", "gate": gate}
+        sample |= {"status": "error" if index == 6 else "ok", "reason": "no frame" if index == 6 else ""}
+        sample |= {"frame_mask": encode(truth), "predicted_mask": encode(predicted), "gated_mask": encode(gated)}
+        rows.append(segmentation_row(sample | {"gate_open": gate >= threshold}, CLASSES))
+        if index != 6:
+            rows[-1]["mask"] = f"masks/{index:06d}.png"
+            Image.fromarray(255 * gated.astype(np.uint8)).save(folder / rows[-1]["mask"])
+    write_csv(folder / "predictions.csv", prediction_columns(CLASSES, True), predictions)
+    write_csv(folder / "evaluation" / "predictions.csv", prediction_columns(CLASSES, True), predictions)
+    write_csv(folder / "segmentation.csv", SEGMENTATION_COLUMNS, rows)
+    labels, scores, present = (
+        np.array([[float(row[f"{kind}_{name}"]) for name in CLASSES] for row in predictions])
+        for kind in ("label", "probability", "present")
+    )
+    patients = [f"p{index // 2}" for index in range(len(files))]
+    options = {"multiclass": True, "negative": "normal", "resamples": 50}
+    metrics = classification_scores(labels, scores, present > 0, CLASSES, patients, **options)
+    counts = {"images": len(files), "patients": len(set(patients)), "synthetic": False, "not_read": []}
+    write_json(folder / "metrics.json", counts | metrics)
+    read = [row for row in rows if row["status"] == "ok"]
+    write_json(folder / "segmentation" / "metrics.json", counts | segmentation_scores(read, resamples=50))
+    points = {name: {"threshold": 0.4} for name in CLASSES}
+    write_json(folder / "models" / "operating_points.json", {"parts": {"operating_points": {"per_finding": points}}})
+    write_json(folder / "models" / "gate.json", {"parts": {"gate": {"mode": "hard", "threshold": threshold}}})
+    write_json(folder / "run.json", {"bundle": "breast", "created": "2026-01-02T03:04:05+00:00", "seed": 0})
+    if look_alikes is not None:
+        look_alikes.write(folder / "look_alikes", Path(files[0]).parent.parent)
+    return folder
+
+
+@pytest.fixture
+def segmentation_run():
+    return make_segmentation_run
+
+
 @pytest.fixture
 def reader():
     return GreyReader()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medkit_report.charts import number
+from medkit_report.contours import Outline, draw, outline_of
 from medkit_report.pictures import Picture, overlay
 from medkit_report.run_folder import RunFolder
 
@@ -82,6 +83,7 @@ class Card:
     Attributes:
         number: its place in the input, from 1.
         name: its path below the folder that all files share, with what cannot be printed replaced.
+        outline: the predicted mask; None where nothing was segmented.
         trouble: why there is no picture.
         frame: (rows, columns) that boxes and heat maps refer to.
         aspect: width over height, with the pixels' own aspect where it is known.
@@ -95,6 +97,7 @@ class Card:
     findings: list[Finding]
     boxes: list[Box] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)
+    outline: Outline | None = None
     facts: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     picture: str = ""
@@ -123,21 +126,27 @@ def names_of(files: Sequence[str]) -> list[str]:
     return [printable(os.path.relpath(file, common) if common else file) for file in files]
 
 
-def cards_of(folder: RunFolder, findings: Sequence[str]) -> list[Card]:
-    """Return a card for every row of predictions.csv, in its order, without pictures."""
+def cards_of(folder: RunFolder, findings: Sequence[str], negative: str | None = None) -> list[Card]:
+    """Return a card for every row of predictions.csv, in its order, without pictures.
+
+    The class ``negative`` means that nothing was found, and so is never present.
+    """
     names = names_of([row["file"] for row in folder.predictions])
     cards = []
     for index, (row, name) in enumerate(zip(folder.predictions, names)):
-        said = [_finding(row, k, finding, folder.thresholds) for k, finding in enumerate(findings)]
-        cards.append(
-            Card(index + 1, name, row["status"], printable(row["reason"]), row["synthetic"] == "1", said),
-        )
+        said = [_finding(row, k, finding, folder.thresholds, negative) for k, finding in enumerate(findings)]
+        card = Card(index + 1, name, row["status"], printable(row["reason"]), row["synthetic"] == "1", said)
+        if row["file"] in folder.segmentation:
+            card.outline = outline_of(folder.segmentation[row["file"]])
+        cards.append(card)
     return cards
 
 
-def _finding(row: Mapping[str, str], index: int, name: str, thresholds: Mapping[str, float]) -> Finding:
+def _finding(
+    row: Mapping[str, str], index: int, name: str, thresholds: Mapping[str, float], negative: str | None
+) -> Finding:
     probability = number(row[f"probability_{name}"])
-    present = row.get(f"present_{name}") == "1"
+    present = row.get(f"present_{name}") == "1" and name != negative
     return Finding(name, index, None if math.isnan(probability) else probability, present, thresholds.get(name))
 
 
@@ -146,12 +155,17 @@ def illustrate(
     picture: Picture,
     boxes: Sequence[Mapping[str, str]],
     heatmaps: Sequence[Mapping[str, Any]],
+    segmented: Mapping[str, str] | None,
     run_dir: Path,
 ) -> None:
-    """Complete a card with its picture, boxes, heat maps and facts."""
+    """Complete a card with its picture, boxes, heat maps, outline and facts."""
     by_name = {finding.name: finding for finding in card.findings}
     frames = [record["frame_size"] for record in heatmaps]
     frames += [(float(box["frame_rows"]), float(box["frame_columns"])) for box in boxes]
+    if card.outline and segmented and not card.outline.reason:
+        frames.append(card.outline.frame)
+        drawn = run_dir / "masks" / Path(segmented["mask"]).name if segmented["mask"] else None
+        draw(card.outline, drawn, picture.source)
     card.picture, card.embedded = picture.uri, True
     card.frame = (float(frames[0][0]), float(frames[0][1])) if frames else (float(picture.rows), float(picture.columns))
     spacing = picture.source.get("spacing_mm") or picture.source.get("aspect") or (1.0, 1.0)

@@ -15,10 +15,10 @@ from medkit_report.rows import array
 def shown_maps(sample: Mapping[str, Any], findings: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     """Return (finding, map (h,w) float64) of each present finding, most probable first; of the top one if none is.
 
-    A localizer that gives boxes in place of maps has nothing to show here.
+    A localizer that gives boxes in place of maps has nothing to show here, nor has a network with a mask of its own.
     """
     maps = sample.get(c.MAPS)
-    if maps is None or maps.ndim != 3:
+    if maps is None or maps.ndim != 3 or len(maps) != len(findings):
         return []
     order = np.argsort(-array(sample[c.PROBABILITIES]), kind="stable")
     present = array(sample.get(c.PRESENT, np.zeros(len(findings))), bool)

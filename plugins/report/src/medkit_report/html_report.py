@@ -12,22 +12,24 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tqdm import tqdm
 
-from medkit.errors import root_cause
+from medkit.errors import ConfigError, did_you_mean, root_cause
 from medkit.files import whole
 from medkit_report.cards import Card, cards_of, illustrate, printable
 from medkit_report.charts import learning_curves
-from medkit_report.performance import class_rows, headlines
+from medkit_report.look_alikes import look_alikes
+from medkit_report.performance import class_rows, headlines, segmentation_rows
 from medkit_report.pictures import photograph
 from medkit_report.run_folder import RunFolder
 
 
 class HtmlReport:
-    """Writer of ``report.html``: a run's findings, boxes, heat maps and scores in one file that needs no other.
+    """Writer of ``report.html``: a run's findings, boxes, heat maps, outlines and scores in one file alone.
 
     It reads ``predictions.csv`` in ``run_dir`` and, where they exist, ``boxes.csv``, ``heatmaps.json``,
-    ``problems.csv`` and ``run.json``; from ``model_dir`` the model's ``metrics.json``, ``evaluation/predictions.csv``
-    (ROC curves), ``history.csv`` (training curves), ``models/model.pt`` with its card, and, as `medkit.Fit` writes it,
-    ``models/operating_points.json`` with a part ``operating_points``.
+    ``segmentation.csv`` with its masks, ``problems.csv`` and ``run.json``; from ``model_dir`` the model's
+    ``metrics.json``, ``segmentation/metrics.json``, ``evaluation/predictions.csv`` (ROC curves), ``history.csv``
+    (training curves), ``look_alikes/`` (`medkit.lookalikes`), ``models/model.pt`` with its card, and, as `medkit.Fit`
+    writes it, ``models/operating_points.json`` with a part ``operating_points``.
 
     It is the only thing that reopens image files, and it shows one that cannot be reopened as such. The page loads
     nothing from anywhere: images are embedded, and its content security policy forbids any other script than its own.
@@ -43,9 +45,13 @@ class HtmlReport:
         max_images: images that are embedded, in input order; the others are in the table only.
         max_side: of an embedded image, in pixels.
         max_megabytes: stop embedding when the images need this much.
+        negative: the class that means that nothing was found: it is no finding.
+        gate: the JSON file in which `medkit.Fit` stored the gate, for its threshold.
+        data_dir: the folder that paths in ``look_alikes/`` are relative to; with it, some pairs are shown.
         quiet: no progress bar.
 
     Raises:
+        ConfigError: ``negative`` is no finding.
         DataError: there is no predictions.csv, or it is about other findings.
 
     Example:
@@ -73,8 +79,14 @@ class HtmlReport:
         max_images: int = 200,
         max_side: int = 768,
         max_megabytes: float = 36,
+        negative: str | None = None,
+        gate: str | None = None,
+        data_dir: str | None = None,
         quiet: bool = False,
     ) -> None:
+        if negative is not None and negative not in findings:
+            hint = did_you_mean(negative, findings)
+            raise ConfigError(f'negative "{negative}" is none of the findings {", ".join(findings)}.{hint}')
         self.run_dir = Path(run_dir)
         self.model_dir = Path(model_dir) if model_dir else self.run_dir
         self.findings = list(findings)
@@ -85,12 +97,15 @@ class HtmlReport:
         self.max_images = max_images
         self.max_side = max_side
         self.max_bytes = max_megabytes * 1e6
+        self.negative = negative
+        self.gate = Path(gate) if gate else None
+        self.data_dir = Path(data_dir) if data_dir else None
         self.quiet = quiet
 
     def run(self) -> Path:
         """Write the page and return its path."""
-        folder = RunFolder.read(self.run_dir, self.model_dir, self.findings)
-        cards = cards_of(folder, self.findings)
+        folder = RunFolder.read(self.run_dir, self.model_dir, self.findings, self.gate)
+        cards = cards_of(folder, self.findings, self.negative)
         self._embed(cards, folder)
         page = self.run_dir / self.output
         with whole(page) as temporary:
@@ -114,8 +129,10 @@ class HtmlReport:
                 card.trouble = printable(reason.replace(file, card.name))[:300]
                 continue
             index = card.number - 1
-            illustrate(card, picture, folder.boxes.get(file, []), folder.heatmaps.get(index, []), self.run_dir)
+            boxes, segmented = folder.boxes.get(file, []), folder.segmentation.get(file)
+            illustrate(card, picture, boxes, folder.heatmaps.get(index, []), segmented, self.run_dir)
             room -= len(card.picture) + sum(len(drawn.uri) for drawn in card.maps)
+            room -= len(card.outline.path) if card.outline else 0
 
     def _render(self, folder: RunFolder, cards: Sequence[Card]) -> str:
         environment = Environment(
@@ -136,6 +153,7 @@ class HtmlReport:
             bundle=self.bundle_name or folder.run.get("title") or folder.run.get("bundle") or "",
             created=folder.run.get("created") or datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
             findings=self.findings,
+            negative=self.negative,
             folder=folder,
             cards=cards,
             embedded=[card for card in cards if card.embedded],
@@ -144,6 +162,8 @@ class HtmlReport:
             synthetic_images=synthetic_images,
             synthetic=synthetic_images > 0 or folder.synthetic_model,
             headlines=headlines(folder.metrics),
+            segmentation=segmentation_rows(folder.segmentation_metrics),
+            alike=look_alikes(self.model_dir / "look_alikes", self.data_dir, self.reader),
             classes=class_rows(folder.metrics, folder.evaluation, self.findings),
             curves=learning_curves(folder.history),
             printable=printable,

@@ -14,6 +14,7 @@ from medkit.errors import DataError
 from medkit.files import write_json
 from medkit.handlers import merged
 from medkit.metrics import classification_scores, localization_scores
+from medkit_report.counted import counted, with_counts
 from medkit_report.order import in_input_order
 from medkit_report.rows import array, assessed, is_synthetic
 
@@ -34,6 +35,8 @@ class MetricsFile:
     Args:
         path: the JSON file.
         findings: the names of the classes, in the network's order.
+        multiclass: the classes exclude each other: ``accuracy`` and ``confusion`` are measured too.
+        negative: with ``multiclass``, the class that means that nothing was found: ``accuracy_any`` too.
         resamples: of patients, for the 95 % intervals.
         seed: of the resamples and of the random-box control.
 
@@ -49,9 +52,20 @@ class MetricsFile:
         ```
     """
 
-    def __init__(self, path: str, findings: Sequence[str], *, resamples: int = 1000, seed: int = 0) -> None:
+    def __init__(
+        self,
+        path: str,
+        findings: Sequence[str],
+        *,
+        multiclass: bool = False,
+        negative: str | None = None,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> None:
         self.path = Path(path)
         self.findings = list(findings)
+        self.multiclass = multiclass
+        self.negative = negative
         self.resamples = resamples
         self.seed = seed
         self._records: list[dict[str, Any]] = []
@@ -77,23 +91,15 @@ class MetricsFile:
             write_json(self.path, self._scores(records))
 
     def _scores(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        read = [record for record in records if record["status"] == "ok"]
-        if not read:
-            raise DataError(f"none of {len(records)} images could be assessed, so nothing can be measured")
+        read = counted(records)
         labels, probabilities, present = (np.stack([r[k] for r in read]) for k in (c.LABEL, c.PROBABILITIES, c.PRESENT))
         patients = [record[c.PATIENT] for record in read]
-        options = {"resamples": self.resamples, "seed": self.seed}
-        scores = classification_scores(labels, probabilities, present > 0, self.findings, patients, **options)
+        options: dict[str, Any] = {"resamples": self.resamples, "seed": self.seed}
+        kind: dict[str, Any] = {"multiclass": self.multiclass, "negative": self.negative}
+        scores = classification_scores(labels, probabilities, present > 0, self.findings, patients, **kind, **options)
         if c.PREDICTED_BOXES in read[0]:
             scores["localization"] = localization_scores(read, self.findings, **options)
         if c.PREDICTED_BOXES_BY_RULE in read[0]:
             by_rule = localization_scores(read, self.findings, predicted=c.PREDICTED_BOXES_BY_RULE, **options)
             scores.setdefault("localization", {})["by_rule"] = by_rule
-        missed = [{key: r[key] for key in ("file", "status", "reason")} for r in records if r["status"] != "ok"]
-        return {
-            "images": len(read),
-            "patients": scores["counts"]["patients"],
-            "synthetic": any(record[c.SYNTHETIC] for record in read),
-            "not_read": missed,
-            **scores,
-        }
+        return with_counts(records, scores)

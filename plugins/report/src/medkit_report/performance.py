@@ -24,12 +24,22 @@ class ClassRow:
 
 
 HEADLINES = (
+    ("Accuracy, all classes", ("accuracy",)),
+    ("Accuracy, anything or nothing", ("accuracy_any",)),
     ("AUROC, mean over findings", ("auroc", "macro")),
     ("F1 at the operating points, mean", ("f1", "macro")),
     ("True boxes hit, IoU > 0.3", ("localization", "hit_rate_iou_0_3")),
     ("The same with random boxes", ("localization", "hit_rate_iou_0_3_random")),
     ("True boxes hit, rule without fitted maps", ("localization", "by_rule", "hit_rate_iou_0_3")),
     ("False boxes an image", ("localization", "false_boxes_per_image")),
+)
+_SEGMENTATION = (
+    ("Mean IoU, all images", "iou", "all"),
+    ("Mean IoU, images with a lesion", "iou", "lesion"),
+    ("Mean IoU, normal images", "iou", "normal"),
+    ("Mean Dice, all images", "dice", "all"),
+    ("Mean Dice, images with a lesion", "dice", "lesion"),
+    ("HD95 in pixels, lesions found", "hd95", "lesion"),
 )
 _COLUMNS = {
     "auroc": ("auroc", "per_class"),
@@ -68,3 +78,24 @@ def class_rows(
         )
         rows.append(ClassRow(name, scores, found(metrics, ("counts", "per_class", name)) or {}, roc(*columns)))
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationRow:
+    """One line of the table before and after the gate; a score that is missing is None."""
+
+    name: str
+    plain: Score | None
+    gated: Score | None
+    gain: Score | None
+
+
+def segmentation_rows(metrics: Mapping[str, Any]) -> list[SegmentationRow]:
+    """Return one row a score of segmentation/metrics.json; none where there is no such file."""
+    if not metrics:
+        return []
+    columns = ("plain", "gated", "gain")
+    return [
+        SegmentationRow(name, *(found(metrics, (column, score, images)) for column in columns))
+        for name, score, images in _SEGMENTATION
+    ]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
-from medkit.files import require_writable, write_json
+from medkit.files import write_json
 from medkit.handlers import merged
 from medkit.tables import write_csv
 from medkit_report.heatmaps import grey, heatmap_record, shown_maps
+from medkit_report.new_folder import NewFolder
 from medkit_report.order import in_input_order, position
 from medkit_report.rows import BOX_COLUMNS, box_rows, prediction_columns, prediction_row
 
@@ -51,7 +49,7 @@ class PredictionFiles:
         self.output_dir = Path(output_dir)
         self.findings = list(findings)
         self.heatmaps = heatmaps
-        self._beside = self.output_dir / ".heatmaps.partial"
+        self._folder = NewFolder(self.output_dir / "heatmaps")
         self._rows: list[dict[str, Any]] = []
 
     def attach(self, engine: Engine) -> None:
@@ -62,13 +60,7 @@ class PredictionFiles:
 
     def _start(self) -> None:
         self._rows = []
-        if idist.get_rank() == 0:
-            require_writable(self.output_dir)
-            shutil.rmtree(self._beside, ignore_errors=True)
-            self._beside.mkdir(parents=True)
-            # An EXCEPTION_RAISED handler would keep the error from the handlers after it: clean up without one.
-            weakref.finalize(self, shutil.rmtree, self._beside, ignore_errors=True)
-        idist.barrier()
+        self._folder.start()
 
     def _collect(self, engine: Engine) -> None:
         for sample in merged(engine):
@@ -88,7 +80,7 @@ class PredictionFiles:
         records = []
         for rank, (finding, heatmap) in enumerate(shown_maps(sample, self.findings)):
             name = f"{row:06d}_{rank:02d}.png"  # never from the file's name, which may be a patient's
-            grey(heatmap).save(self._beside / name)
+            grey(heatmap).save(self._folder.beside / name)
             records.append({"row": row, "png": f"heatmaps/{name}", **heatmap_record(sample, finding, heatmap)})
         return records
 
@@ -101,17 +93,12 @@ class PredictionFiles:
         labelled = any(f"label_{name}" in row for row in predictions for name in self.findings)
         # predictions.csv says that the rest belongs together: it goes first and comes last.
         (self.output_dir / "predictions.csv").unlink(missing_ok=True)
-        shutil.rmtree(self.output_dir / "heatmaps", ignore_errors=True)
         if self.heatmaps:
             records = [record for row in rows for record in row["heatmaps"]]
-            named = {Path(record["png"]).name for record in records}
-            for drawn in self._beside.iterdir():
-                if drawn.name not in named:  # of a distributed sampler's padding
-                    drawn.unlink()
-            self._beside.replace(self.output_dir / "heatmaps")
+            self._folder.finish({Path(record["png"]).name for record in records})
             write_json(self.output_dir / "heatmaps.json", records)
         else:
             (self.output_dir / "heatmaps.json").unlink(missing_ok=True)
-            self._beside.rmdir()
+            self._folder.discard()
         write_csv(self.output_dir / "boxes.csv", BOX_COLUMNS, [box for row in rows for box in row["boxes"]])
         write_csv(self.output_dir / "predictions.csv", prediction_columns(self.findings, labelled), predictions)

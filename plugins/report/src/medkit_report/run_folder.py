@@ -22,31 +22,37 @@ class RunFolder:
         predictions: rows of predictions.csv.
         boxes: file → rows of boxes.csv.
         heatmaps: row of predictions.csv → records of heatmaps.json.
+        segmentation: file → row of segmentation.csv.
         problems: rows of problems.csv.
         run: run.json.
         evaluation: rows of evaluation/predictions.csv of the run that made the model.
         metrics: its metrics.json.
+        segmentation_metrics: its segmentation/metrics.json.
         history: its history.csv.
         card: the card beside the model's weights, with their ``sha256``.
         thresholds: finding → operating point.
+        gate_threshold: below it the gate is closed; None where nobody said.
         elsewhere: the model was made by another run than this one.
     """
 
     predictions: list[dict[str, str]]
     boxes: dict[str, list[dict[str, str]]]
     heatmaps: dict[int, list[dict[str, Any]]]
+    segmentation: dict[str, dict[str, str]]
     problems: list[dict[str, str]]
     run: dict[str, Any]
     evaluation: list[dict[str, str]]
     metrics: dict[str, Any]
+    segmentation_metrics: dict[str, Any]
     history: list[dict[str, str]]
     card: dict[str, Any]
     thresholds: dict[str, float]
+    gate_threshold: float | None
     elsewhere: bool
 
     @classmethod
-    def read(cls, run_dir: Path, model_dir: Path, findings: Sequence[str]) -> RunFolder:
-        """Read both folders.
+    def read(cls, run_dir: Path, model_dir: Path, findings: Sequence[str], gate: Path | None = None) -> RunFolder:
+        """Read both folders, and the gate's threshold where `medkit.Fit` stored it.
 
         Raises:
             DataError: there is no predictions.csv, it lacks a column, or a JSON file is not one.
@@ -70,17 +76,21 @@ class RunFolder:
             card["sha256"] = sha256(weights)
         fitted = _json(model_dir / "models" / "operating_points.json", {})
         points = fitted.get("parts", {}).get("operating_points", {}).get("per_finding", {})
+        gates = _json(gate, {}).get("parts", {}) if gate else {}
         return cls(
             predictions,
             dict(boxes),
             dict(heatmaps),
+            {row["file"]: row for row in read_csv(run_dir / "segmentation.csv")},
             read_csv(run_dir / "problems.csv"),
             _json(run_dir / "run.json", {}),
             read_csv(model_dir / "evaluation" / "predictions.csv"),
             _json(model_dir / "metrics.json", {}),
+            _json(model_dir / "segmentation" / "metrics.json", {}),
             read_csv(model_dir / "history.csv"),
             card,
             {finding: float(point["threshold"]) for finding, point in points.items() if "threshold" in point},
+            next((float(part["threshold"]) for part in gates.values() if part.get("threshold") is not None), None),
             model_dir.resolve() != run_dir.resolve(),
         )
 
