@@ -22,7 +22,9 @@ _LAZY = {
     "medkit.history": ("History",),
     "medkit.device": ("on_device", "setup", "use_amp"),
     "medkit.checkpoint": ("Checkpoints", "LoadCheckpoint"),
-    "medkit.handlers": ("EpochSeed", "Fit", "LoadFit", "MacroAUROC", "Problems"),
+    "medkit.handlers": ("EpochSeed", "Fit", "LoadFit", "Problems"),
+    "medkit.validation": ("Accuracy", "MacroAUROC", "MeanIoU"),
+    "medkit.batch": ("PrepareBatch",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 

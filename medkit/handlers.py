@@ -1,4 +1,4 @@
-"""The Ignite handlers and the metric that make runs reproducible and complete."""
+"""The Ignite handlers that make runs reproducible and complete."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
-import numpy as np
 import torch
 from ignite.engine import Engine, Events
-from ignite.metrics import Metric
 from monai.utils import set_determinism
 
 from medkit import contracts as c
-from medkit import metrics
 from medkit.errors import CheckpointError, DataError
 from medkit.files import sha256, write_json
 from medkit.tables import read_csv, write_csv
 
 
 def merged(engine: Engine) -> list[dict[str, Any]]:
-    """Return this iteration's samples: decollated batch and output as one dictionary each."""
-    return [{**batch, **output} for batch, output in zip(engine.state.batch, engine.state.output)]
+    """Return this iteration's samples: decollated batch and output as one dictionary each.
+
+    The label is the batch's: an engine's output has there what the network is trained for, which may be a mask.
+    """
+    pairs = zip(engine.state.batch, engine.state.output)
+    return [{**batch, **{k: v for k, v in output.items() if k != c.LABEL}} for batch, output in pairs]
 
 
 class EpochSeed:
@@ -56,32 +57,6 @@ class EpochSeed:
         sampler: Any = getattr(getattr(engine, "data_loader", None), "sampler", None)
         if hasattr(sampler, "set_epoch"):
             sampler.set_epoch(epoch)
-
-
-class MacroAUROC(Metric):
-    """Ignite metric: the mean over findings of the area under the ROC curve, from decollated ``pred`` and ``label``.
-
-    Labels that are NaN are skipped, and so are findings without a positive or a negative.
-
-    Raises:
-        DataError: no finding can be measured.
-    """
-
-    def reset(self) -> None:
-        """Forget the samples."""
-        self.samples: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def update(self, output: list[Mapping[str, torch.Tensor]]) -> None:
-        """Take one iteration's decollated outputs."""
-        self.samples += [(s[c.PRED].detach().float().cpu(), s[c.LABEL].cpu()) for s in output]
-
-    def compute(self) -> float:
-        """Return the macro AUROC."""
-        logits, labels = (torch.stack(column).numpy() for column in zip(*self.samples))
-        per_class = metrics.auroc(labels, logits)
-        if np.isnan(per_class).all():
-            raise DataError("validation has no finding with both positives and negatives: give it more patients")
-        return float(np.nanmean(per_class))
 
 
 class Problems:

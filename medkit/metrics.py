@@ -17,7 +17,10 @@ from medkit.errors import DataError
 from medkit.intervals import Bootstrap, Score, macro_mean, ratio
 from medkit.localization import box_iou, localization_scores, matched_iou
 
-__all__ = ["Bootstrap", "Score", "auroc", "box_iou", "classification_scores", "localization_scores", "matched_iou"]
+__all__ = [
+    "Bootstrap", "Score", "auroc", "box_iou", "class_index", "classification_scores", "localization_scores",
+    "matched_iou",
+]  # fmt: skip
 
 BINS = 10
 """Probability bins of the expected calibration error."""
@@ -54,6 +57,22 @@ def auroc(labels: Any, scores: Any) -> Any:
     return float(below) / (2 * positive.size * negative.size)
 
 
+def class_index(labels: Any) -> np.ndarray:
+    """Return (N,) int: the one class of each image from one-hot labels (N,K); -1 where a label is NaN, unknown.
+
+    Raises:
+        DataError: a known row is not one-hot.
+    """
+    labels = np.asarray(labels)
+    known = ~np.isnan(labels).any(axis=1)
+    one_hot = (np.sort(labels, axis=1) == np.eye(labels.shape[1])[-1]).all(axis=1)
+    wrong = np.flatnonzero(known & ~one_hot)
+    if wrong.size:
+        row = labels[wrong[0]].tolist()
+        raise DataError(f"one class an image was asked for, labels {row} were found: measure findings one by one")
+    return np.where(known, labels.argmax(axis=1), -1)
+
+
 def classification_scores(
     labels: Any,
     probabilities: Any,
@@ -61,6 +80,8 @@ def classification_scores(
     findings: Sequence[str],
     patients: Sequence[str],
     *,
+    multiclass: bool = False,
+    negative: str | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -68,7 +89,10 @@ def classification_scores(
 
     Keys: ``auroc``, ``average_precision``, ``f1`` (each ``macro`` and ``per_class``), ``sensitivity``, ``specificity``
     (``per_class``), ``calibration`` (``brier`` and ``expected_calibration_error`` over `BINS` equally wide bins, each
-    ``macro`` and ``per_class``), ``counts`` and ``not_measurable``, the findings that macro scores leave out.
+    ``macro`` and ``per_class``), ``counts`` and ``not_measurable``, the findings that macro scores leave out. With
+    ``multiclass`` also ``accuracy``, the share of images whose most probable class is theirs; ``confusion``, the (K,K)
+    numbers of images by class (rows) and most probable class (columns); and with ``negative`` ``accuracy_any``, the
+    share of images of which it is rightly said that they are, or are not, of that class.
 
     ``n`` is the number of positives (negatives for specificity, known labels for calibration) of a class, and of
     images for a macro score.
@@ -79,11 +103,14 @@ def classification_scores(
         present: (N,K) bool: the findings at or above their operating point.
         findings: K names.
         patients: N patient ids.
+        multiclass: every image is of one class: labels are one-hot, or NaN.
+        negative: with ``multiclass``, the class that means that there is nothing, such as ``normal``.
         resamples: of patients, for the intervals.
         seed: of the resamples.
 
     Raises:
-        DataError: the shapes do not fit, or a probability is NaN.
+        DataError: the shapes do not fit, a probability is NaN, or with ``multiclass`` a label is not one-hot or
+            ``negative`` is no class.
     """
     labels, probabilities = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
     present = np.asarray(present, bool)
@@ -107,12 +134,12 @@ def classification_scores(
     rows: dict[str, list[np.ndarray]] = {name: [] for name in averaged}
     for k, finding in enumerate(findings):
         truth, said, probability = labels[:, k], present[:, k], probabilities[:, k]
-        positive, negative = truth == 1, truth == 0
-        tp, fp, fn, tn = positive & said, negative & said, positive & ~said, negative & ~said
+        positives, negatives = truth == 1, truth == 0
+        tp, fp, fn, tn = positives & said, negatives & said, positives & ~said, negatives & ~said
         counts = {name: int(cells.sum()) for name, cells in (("tp", tp), ("fp", fp), ("tn", tn), ("fn", fn))}
         out["counts"]["per_class"][finding] = {**counts, "unknown": int(np.isnan(truth).sum())}
         missing = " and ".join(
-            name for name, side in (("positives", positive), ("negatives", negative)) if not side.any()
+            name for name, side in (("positives", positives), ("negatives", negatives)) if not side.any()
         )
         reason = f"no {missing}" if missing else ""
         if reason:
@@ -122,14 +149,35 @@ def classification_scores(
         f1 = np.where(hits + missed > 0, ratio(2 * hits, 2 * hits + false + missed), np.nan)
         measured = {"auroc": area, "average_precision": precision, "f1": f1, **_calibration(boot, truth, probability)}
         for name, values in measured.items():
-            n = int((positive | negative).sum()) if name in out["calibration"] else int(positive.sum())
+            n = int((positives | negatives).sum()) if name in out["calibration"] else int(positives.sum())
             averaged[name]["per_class"][finding] = boot.score(values, n, reason).to_json()
             rows[name].append(values)
-        out["sensitivity"]["per_class"][finding] = boot.proportion(tp, positive, "no positives").to_json()
-        out["specificity"]["per_class"][finding] = boot.proportion(tn, negative, "no negatives").to_json()
+        out["sensitivity"]["per_class"][finding] = boot.proportion(tp, positives, "no positives").to_json()
+        out["specificity"]["per_class"][finding] = boot.proportion(tn, negatives, "no negatives").to_json()
     for name, part in averaged.items():
         macro = macro_mean(rows[name], resamples + 1)
         part["macro"] = boot.score(macro, shape[0], "no finding is measurable").to_json()
+    return out | (_multiclass(boot, labels, probabilities, list(findings), negative) if multiclass else {})
+
+
+def _multiclass(
+    boot: Bootstrap, labels: np.ndarray, probabilities: np.ndarray, classes: list[str], negative: str | None
+) -> dict[str, Any]:
+    """Return the scores of the most probable class."""
+    if negative is not None and negative not in classes:
+        raise DataError(f'negative "{negative}" was asked for, the classes are {", ".join(classes)}')
+    truth, said = class_index(labels), probabilities.argmax(axis=1)
+    known = truth >= 0
+
+    def share(right: np.ndarray) -> dict[str, Any]:
+        return boot.proportion(right & known, known, "no known labels").to_json()
+
+    confusion = np.zeros((len(classes), len(classes)), int)
+    np.add.at(confusion, (truth[known], said[known]), 1)
+    out = {"accuracy": share(said == truth), "confusion": confusion.tolist()}
+    if negative is not None:
+        nothing = classes.index(negative)
+        out["accuracy_any"] = share((said == nothing) == (truth == nothing))
     return out
 
 

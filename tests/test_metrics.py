@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    confusion_matrix,
+    f1_score,
+    roc_auc_score,
+)
 
 from medkit import metrics
 from medkit.errors import DataError
@@ -81,6 +88,55 @@ def test_classification_scores_equal_scikit_learn():
     assert scores["auroc"]["macro"]["value"] == pytest.approx(mean)
     assert scores["auroc"]["macro"]["n"] == 200
     assert scores["auroc"]["macro"]["low"] is None, "one patient says nothing about others"
+
+
+def one_of_three(seed: int, n: int = 150):
+    """One-hot labels, probabilities that know something, and the two as class indices."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(3, size=n)
+    probabilities = random.dirichlet([1, 1, 1], n) * 0.6 + np.eye(3)[truth] * 0.4
+    return np.eye(3)[truth], probabilities, truth, probabilities.argmax(axis=1)
+
+
+def multiclass(labels, probabilities, **options):
+    patients = [f"p{i}" for i in range(len(labels))]
+    present = probabilities > 0.5
+    return metrics.classification_scores(
+        labels, probabilities, present, FINDINGS, patients, multiclass=True, resamples=50, **options
+    )
+
+
+def test_scores_of_classes_that_exclude_each_other_equal_scikit_learn():
+    labels, probabilities, truth, said = one_of_three(0)
+    labels[:20] = np.nan
+    truth, said = truth[20:], said[20:]
+    scores = multiclass(labels, probabilities, negative="Effusion")
+    assert scores["confusion"] == confusion_matrix(truth, said).tolist()
+    assert scores["accuracy"]["value"] == pytest.approx(accuracy_score(truth, said))
+    assert scores["accuracy"]["n"] == 130
+    assert scores["accuracy_any"]["value"] == pytest.approx(accuracy_score(truth == 2, said == 2))
+    assert scores["accuracy_any"]["low"] < scores["accuracy_any"]["value"] < scores["accuracy_any"]["high"]
+    assert scores["accuracy_any"]["value"] > scores["accuracy"]["value"], "mass taken for nodule is still a finding"
+    json.dumps(scores)
+
+
+def test_classes_that_exclude_each_other_are_measured_where_asked_for():
+    labels, probabilities, *_ = one_of_three(1)
+    plain = metrics.classification_scores(labels, probabilities, probabilities > 0.5, FINDINGS, [""] * 150, resamples=2)
+    assert not plain.keys() & {"accuracy", "accuracy_any", "confusion"}
+    assert "accuracy_any" not in multiclass(labels, probabilities)
+    nothing_known = multiclass(labels * np.nan, probabilities)
+    assert nothing_known["accuracy"] == {"value": None, "low": None, "high": None, "n": 0, "reason": "no known labels"}
+    assert not np.any(nothing_known["confusion"])
+
+
+def test_wrong_classes_are_named():
+    labels, probabilities, *_ = one_of_three(2)
+    with pytest.raises(DataError, match='negative "normal" was asked for, the classes are Mass, Nodule, Effusion'):
+        multiclass(labels, probabilities, negative="normal")
+    labels[7] = [1, 0, 1]
+    with pytest.raises(DataError, match=r"labels \[1.0, 0.0, 1.0\] were found"):
+        multiclass(labels, probabilities)
 
 
 def test_calibration_error_is_the_gap_between_probability_and_frequency():

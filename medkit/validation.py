@@ -1,0 +1,113 @@
+"""The Ignite metrics by which validation knows the best epoch: higher is better, unknown truth is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine
+from ignite.metrics import Metric
+
+from medkit import contracts as c
+from medkit import metrics
+from medkit.errors import DataError
+from medkit.handlers import merged
+
+
+class _OfSamples(Metric):
+    """A metric of whole samples: an engine's output alone lacks masks, and labels where the target is another."""
+
+    def reset(self) -> None:
+        """Forget the samples."""
+        self.samples: list[Any] = []
+
+    def iteration_completed(self, engine: Engine) -> None:
+        """Take this iteration's samples."""
+        self.update(merged(engine))
+
+
+class _OfLabels(_OfSamples):
+    """A metric of (K,) logits, alone or the first of a tuple, and (K,) labels."""
+
+    def update(self, output: Sequence[Mapping[str, Any]]) -> None:
+        """Take decollated samples."""
+        for sample in output:
+            pred = sample[c.PRED]
+            logits = pred[0] if isinstance(pred, list | tuple) else pred
+            self.samples.append((logits.detach().float().cpu(), torch.as_tensor(sample[c.LABEL]).cpu()))
+
+    def columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (N,K) logits and (N,K) labels."""
+        logits, labels = (torch.stack(column).numpy() for column in zip(*self.samples))
+        return logits, labels
+
+
+class MacroAUROC(_OfLabels):
+    """Ignite metric: the mean over findings of the area under the ROC curve, from decollated ``pred`` and ``label``.
+
+    ``pred`` may be a tuple, of which the first are the logits. Labels that are NaN are skipped, and so are findings
+    without a positive or a negative.
+
+    Raises:
+        DataError: no finding can be measured.
+    """
+
+    def compute(self) -> float:
+        """Return the macro AUROC."""
+        logits, labels = self.columns()
+        per_class = metrics.auroc(labels, logits)
+        if np.isnan(per_class).all():
+            raise DataError("validation has no finding with both positives and negatives: give it more patients")
+        return float(np.nanmean(per_class))
+
+
+class Accuracy(_OfLabels):
+    """Ignite metric: the share of images whose greatest logit is that of their class, from ``pred`` and ``label``.
+
+    ``pred`` may be a tuple, of which the first are the logits. Labels are one-hot; those that are NaN are skipped.
+
+    Raises:
+        DataError: no label is known, one is not one-hot, or a logit is NaN.
+    """
+
+    def compute(self) -> float:
+        """Return the accuracy."""
+        logits, labels = self.columns()
+        truth = metrics.class_index(labels)
+        known = truth >= 0
+        if not known.any():
+            raise DataError("validation has no image of a known class: give it labelled patients")
+        if np.isnan(logits).any():
+            raise DataError("accuracy of logits that are NaN: did training diverge?")
+        return float((logits.argmax(axis=1) == truth)[known].mean())
+
+
+class MeanIoU(_OfSamples):
+    """Ignite metric: the mean over images of the intersection over union, from ``pred`` and ``mask``, both (1,H,W).
+
+    A pixel is inside where its logit is above 0. Two empty masks agree: 1. Images whose ``mask`` is NaN are skipped.
+
+    Raises:
+        DataError: no image has a mask, the shapes differ, or a logit is NaN.
+    """
+
+    def update(self, output: Sequence[Mapping[str, Any]]) -> None:
+        """Take decollated samples."""
+        for sample in output:
+            logits, mask = sample[c.PRED].detach().cpu(), torch.as_tensor(sample[c.MASK]).cpu()
+            if mask.isnan().any():
+                continue
+            if logits.shape != mask.shape:
+                raise DataError(f"masks {tuple(mask.shape)} were asked for, the network gave {tuple(logits.shape)}")
+            if logits.isnan().any():
+                raise DataError("IoU of logits that are NaN: did training diverge?")
+            shared, union = (logits > 0) & (mask > 0), (logits > 0) | (mask > 0)
+            self.samples.append((shared.sum() / union.sum()).item() if union.any() else 1.0)
+
+    def compute(self) -> float:
+        """Return the mean IoU."""
+        if not self.samples:
+            raise DataError("validation has no image with a mask: give it patients with masks")
+        return float(np.mean(self.samples))
