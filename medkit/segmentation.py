@@ -41,7 +41,7 @@ def image_scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     either = truth | predicted
     if not either.any():
         return {"iou": 1.0, "dice": 1.0, "hd95": 0.0}
-    shared, union = np.count_nonzero(truth & predicted), np.count_nonzero(either)
+    shared, union = int((truth & predicted).sum()), int(either.sum())
     box = ndimage.find_objects(either.astype(np.uint8))[0]
     return {
         "iou": shared / union,
