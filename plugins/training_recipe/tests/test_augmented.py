@@ -102,3 +102,20 @@ def test_volumes_have_a_third_axis():
 def test_a_wrong_option_says_what_to_give(options, message):
     with pytest.raises(ConfigError, match=message):
         augmented(**options)
+
+
+def test_each_of_several_outputs_is_averaged_as_it_is():
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(1, 3, 3)
+    images = torch.rand(2, 1, 8, 6)
+
+    def both(x):
+        maps = network(x)
+        return maps.mean((2, 3)), maps[:, :1]
+
+    average = medkit.transform("test_time_augmentation", label_mode="multiclass")
+    classes, mask = average(images, both)
+    views = [both(images), both(images.flip(3))]
+    expected = (views[0][0].softmax(1) + views[1][0].softmax(1)) / 2
+    torch.testing.assert_close(classes.softmax(1), expected)
+    torch.testing.assert_close(mask.sigmoid(), (views[0][1].sigmoid() + views[1][1].flip(3).sigmoid()) / 2)

@@ -27,8 +27,8 @@ class FlipAverage(Inferer):
         axes: the image axes to mirror, 0 rows (upside down), 1 columns (left and right); every combination is taken,
             so n axes cost 2^n passes. The default mirrors left and right only: ultrasound and chest images have an
             above and a below.
-        label_mode: ``multilabel``: probabilities are sigmoids, each class by itself (and masks with one channel);
-            ``multiclass``: a softmax over classes.
+        label_mode: ``multilabel``: probabilities are sigmoids, each class by itself; ``multiclass``: a softmax over
+            classes. A single channel, such as a mask, is a sigmoid's in either.
         inferer: what runs the network on each image, e.g. MONAI's ``SlidingWindowInferer``; None: the network itself.
 
     Raises:
@@ -63,14 +63,12 @@ class FlipAverage(Inferer):
         self.label_mode = label_mode
         self.inferer = inferer or SimpleInferer()
 
-    def __call__(
-        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], *args: Any, **kwargs: Any
-    ) -> torch.Tensor:
-        """Return logits of the network's shape, float32 at least.
+    def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Return logits of the network's shape, float32 at least; of each of them where it gives several.
 
         Args:
             inputs: (B,C,H,W), or (B,C,H,W,D) for axis 2.
-            network: (B,C,H,W) → logits (B,K) or (B,K,H,W).
+            network: (B,C,H,W) → logits (B,K) or (B,K,H,W), or a tuple of such.
             *args: for the network.
             **kwargs: for the network.
 
@@ -80,20 +78,24 @@ class FlipAverage(Inferer):
         if max(map(len, self.flips)) and max(max(flip, default=0) for flip in self.flips) >= inputs.ndim:
             found = f"images with {inputs.ndim - 2} axes"
             raise ConfigError(f"test_time_augmentation: {found} have no axis {max(self.flips[-1]) - 2}: change axes")
+        views = [self.inferer(inputs.flip(flip), network, *args, **kwargs) for flip in self.flips]
+        if isinstance(views[0], torch.Tensor):
+            return self._mean(views, inputs.ndim)
+        return tuple(self._mean(parts, inputs.ndim) for parts in zip(*views, strict=True))
+
+    def _mean(self, views: Sequence[torch.Tensor], dimensions: int) -> torch.Tensor:
+        """Return the logits of the mean probability over views of one output, mirrored back where they are maps."""
         inside, outside = [], []
-        for flip in self.flips:
-            logits = self.inferer(inputs.flip(flip), network, *args, **kwargs)
-            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            if logits.ndim == inputs.ndim:
+        for flip, view in zip(self.flips, views, strict=True):
+            logits = view.to(torch.promote_types(view.dtype, torch.float32))
+            if logits.ndim == dimensions:
                 logits = logits.flip(flip)
-            if self.label_mode == "multiclass":
+            if self.label_mode == "multiclass" and logits.shape[1] > 1:  # one channel is always a sigmoid's
                 inside.append(log_softmax(logits, dim=1))
             else:
                 inside.append(logsigmoid(logits))
                 outside.append(logsigmoid(-logits))
-        if self.label_mode == "multiclass":
-            return _log_mean(inside)
-        return _log_mean(inside) - _log_mean(outside)
+        return _log_mean(inside) - _log_mean(outside) if outside else _log_mean(inside)
 
 
 def _log_mean(logs: list[torch.Tensor]) -> torch.Tensor:
