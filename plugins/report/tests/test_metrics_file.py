@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 
 import medkit
 from medkit.errors import DataError
@@ -52,3 +53,25 @@ def test_nothing_readable_is_an_error(samples, evaluator, tmp_path):
     with pytest.raises(DataError, match="none of 1 images"):
         evaluator([samples[2]], [handler]).run()
     assert not (tmp_path / "metrics.json").exists()
+
+
+class OneOfThree:
+    """What a classifier gives that finds Mass everywhere: no boxes, and one map that is of no finding."""
+
+    def __call__(self, sample):
+        bare = {k: v for k, v in sample.items() if not k.startswith("predicted_boxes")}
+        return {**bare, "probabilities": torch.tensor([0.2, 0.7, 0.1]), "maps": torch.zeros(1, 4, 6)}
+
+
+def test_a_classifier_of_classes_that_exclude_each_other(samples, evaluator, tmp_path):
+    path = tmp_path / "metrics.json"
+    options = {"multiclass": True, "negative": "Nodule", "resamples": 30}
+    files = medkit.handler("prediction_files", output_dir=str(tmp_path), findings=FINDINGS)
+    handler = medkit.handler("metrics_file", path=str(path), findings=FINDINGS, **options)
+    evaluator(samples, [files, handler], post=[OneOfThree()]).run()
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    assert metrics["confusion"] == [[0, 2, 0], [0, 2, 0], [0, 0, 0]]
+    assert metrics["accuracy"]["value"] == 0.5
+    assert metrics["accuracy_any"]["value"] == 1
+    assert "localization" not in metrics
+    assert json.loads((tmp_path / "heatmaps.json").read_text(encoding="utf-8")) == []

@@ -15,9 +15,6 @@ from skimage.measure import approximate_polygon, find_contours
 from medkit_report.charts import number
 from medkit_report.rows import frame_spacing
 
-_FINEST = 1 / 1536
-"""Of the frame's longer side: half a pixel of the largest picture on the page."""
-
 
 @dataclass(slots=True)
 class Outline:
@@ -76,19 +73,19 @@ def draw(outline: Outline, png: Path | None, source: Mapping[str, Any]) -> None:
             outline.path = svg_path(np.asarray(image) > 0)
     spacing, outline.spacing_tag = frame_spacing(source, np.array(outline.frame))
     if spacing is not None:
-        outline.size_mm2 = f"{outline.pixels * spacing.prod():.1f} mm²"
+        outline.size_mm2 = f"{outline.pixels * spacing.prod():.4g} mm²"
 
 
-def svg_path(mask: np.ndarray, finest: float = _FINEST) -> str:
+def svg_path(mask: np.ndarray, tolerance: float = 0.6) -> str:
     """Return the edges of a mask (H,W) bool, holes included, as SVG path data in pixel edges.
 
     Args:
         mask: what is inside.
-        finest: how far the line may leave the edge, of the longer side.
+        tolerance: how far the line may leave the edge, in pixels; from 0.5 on, slants lose their steps.
     """
     lines = []
     for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-        simple = approximate_polygon(contour, finest * max(mask.shape))
+        simple = approximate_polygon(contour, tolerance)
         points = (simple if len(simple) > 3 else contour)[:-1] - 0.5  # the padding is 1, a pixel's centre at 0.5
         lines.append("M" + " ".join(f"{x:.5g},{y:.5g}" for y, x in points) + "Z")
     return "".join(lines)

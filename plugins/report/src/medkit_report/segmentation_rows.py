@@ -34,7 +34,7 @@ def segmentation_row(sample: Mapping[str, Any], findings: Sequence[str] | None) 
     status, reason = str(sample[c.STATUS]), str(sample[c.REASON])
     if status == "ok":
         if c.PREDICTED_MASK not in sample or c.GATED_MASK not in sample:
-            raise DataError(f'samples have no "{c.PREDICTED_MASK}" and "{c.GATED_MASK}": add e.g. classifier_gate')
+            raise DataError(f'samples have no "{c.PREDICTED_MASK}" and "{c.GATED_MASK}": add classifier_gate')
         if not sample[c.PREDICTED_MASK]:
             status, reason = "error", "the network gave no mask"
     row = {
