@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from medkit import loops
 from medkit.errors import ConfigError, did_you_mean
 
 
@@ -17,7 +20,7 @@ class Stage:
     """One step of a bundle: a plain MONAI workflow.
 
     Attributes:
-        name: short, e.g. ``train``.
+        name: short, e.g. ``train``; a repetition's is ``train[fold=0]``.
         title: what it does, for people.
         config: MONAI config files below ``configs/``, merged in order.
         needs: files that must exist before, relative to ``model_dir``.
@@ -25,6 +28,9 @@ class Stage:
         on_input: it is run by ``--input FOLDER``.
         distributed: it can run in several processes.
         run_id: MONAI's ``run_id``.
+        loops: ``for`` in the file: top-level key of the configuration → values to repeat the stage over; see
+            `medkit.loops`. In a repetition each has one value.
+        set: top-level key of the configuration → value; in a repetition filled, with the loops' values.
     """
 
     name: str
@@ -35,6 +41,13 @@ class Stage:
     on_input: bool = False
     distributed: bool = False
     run_id: str = "run"
+    loops: Mapping[str, Any] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """The name without the values of a repetition."""
+        return self.name.partition("[")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +56,14 @@ class Bundle:
 
     Attributes:
         root: absolute path of the bundle's folder.
-        stages: in the order in which they run.
+        written: the stages as the file has them.
+        stages: in the order in which they run, repeated ones once for each combination of values.
         on_input: what ``--input FOLDER`` overrides in the stages marked ``on_input``, beside ``dataset_dir``.
         metadata: ``configs/metadata.json``.
     """
 
     root: Path
+    written: tuple[Stage, ...]
     stages: tuple[Stage, ...]
     on_input: dict[str, Any]
     metadata: dict[str, Any]
@@ -82,24 +97,38 @@ class Bundle:
         if not isinstance(given, dict) or not isinstance(given.get("stages", []), list):
             raise ConfigError(f"{stages_file} is not a mapping with a list of stages")
         _known_keys(given, {"stages", "on_input"}, stages_file)
-        stages = tuple(_stage(entry, stages_file) for entry in given.get("stages", []))
-        if not stages:
+        written = tuple(_stage(entry, stages_file) for entry in given.get("stages", []))
+        if not written:
             raise ConfigError(f"{stages_file} lists no stages: add at least one")
-        return cls(root, stages, dict(given.get("on_input") or {}), metadata)
+        return cls(root, written, (), dict(given.get("on_input") or {}), metadata).repeated({})
 
-    def stage(self, name: str) -> Stage:
-        """Return the stage of that name.
+    def repeated(self, overrides: Mapping[str, Any]) -> Bundle:
+        """Return the bundle with its stages repeated over the values that the user gives to loops, else over its own.
+
+        Raises:
+            ConfigError: see `medkit.loops.expand`; or a config file that a stage names is not there.
+        """
+        stages = loops.expand(self.written, overrides)
+        for stage in stages:
+            for name in stage.config:
+                if not (self.root / "configs" / name).is_file():
+                    raise ConfigError(
+                        f'stage {stage.name} names config "{name}", which is not in {self.root / "configs"}'
+                    )
+        return replace(self, stages=stages)
+
+    def named(self, name: str) -> list[Stage]:
+        """Return the stage of that name, or all repetitions of it.
 
         Raises:
             ConfigError: there is none.
         """
-        for stage in self.stages:
-            if stage.name == name:
-                return stage
-        names = [s.name for s in self.stages]
-        raise ConfigError(
-            f'bundle {self.name} has no stage "{name}".{did_you_mean(name, names)} Stages: {", ".join(names)}.'
-        )
+        found = [stage for stage in self.stages if name in (stage.name, stage.base)]
+        if not found:
+            names = [s.name if "[" in name else s.base for s in self.stages]
+            listed = ", ".join(dict.fromkeys(s.base for s in self.stages))
+            raise ConfigError(f'bundle {self.name} has no stage "{name}".{did_you_mean(name, names)} Stages: {listed}.')
+        return found
 
     def config_files(self, stage: Stage) -> list[str]:
         """Return the absolute paths of a stage's config files."""
@@ -109,17 +138,23 @@ class Bundle:
 def _stage(entry: dict[str, Any], file: Path) -> Stage:
     if not isinstance(entry, dict):
         raise ConfigError(f"{file}: a stage is a mapping of name, title and config, found {entry!r}")
-    _known_keys(entry, {f.name for f in fields(Stage)}, file)
+    _known_keys(entry, {f.name for f in fields(Stage)} - {"loops"} | {"for"}, file)
     for key in ("config", "needs", "makes"):
         if not isinstance(entry.get(key, []), list):
             raise ConfigError(f"{file}: {key} of a stage is a list of files, found {entry[key]!r}")
     lists = {key: tuple(entry.get(key, ())) for key in ("config", "needs", "makes")}
     if not {"name", "title"} <= entry.keys() or not lists["config"]:
         raise ConfigError(f"{file}: a stage needs name, title and config, found {', '.join(entry) or 'nothing'}")
-    for name in lists["config"]:
-        if not (file.parent / name).is_file():
-            raise ConfigError(f'{file}: stage {entry["name"]} names config "{name}", which is not in {file.parent}')
-    return Stage(**{**entry, **lists})
+    if not re.fullmatch(r"[\w.-]+", str(entry["name"])):
+        raise ConfigError(f"{file}: the name of a stage is one word, found {entry['name']!r}")
+    for key in ("for", "set"):
+        given = entry.get(key, {})
+        if not isinstance(given, dict) or not all(str(name).isidentifier() for name in given):
+            raise ConfigError(f"{file}: {key} of a stage is a mapping of top-level keys to values, found {given!r}")
+    if entry.get("for") and entry.get("on_input"):
+        raise ConfigError(f'{file}: stage {entry["name"]} is on_input and cannot repeat: remove "for" or "on_input"')
+    named = {"loops" if key == "for" else key: value for key, value in entry.items()}
+    return Stage(**{**named, **lists})
 
 
 def _known_keys(given: dict[str, Any], known: set[str], file: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medkit import trust
+from medkit import loops, trust
 from medkit.bundle import Bundle
 from medkit.configuration import load_config
 from medkit.errors import MedkitError
@@ -77,7 +77,10 @@ def check_plugins(found: Registry) -> Report:
 def check_bundle(path: Path) -> Report:
     """Report what is missing in a bundle and what each stage would execute."""
     bundle = Bundle.read(path)
-    configs = {s.name: load_config(bundle.config_files(s), bundle_root=bundle.root) for s in bundle.stages}
+    configs = {}
+    for stage in bundle.stages:
+        loops.require_keys(stage, load_config(bundle.config_files(stage), bundle_root=bundle.root))
+        configs[stage.name] = load_config(bundle.config_files(stage), stage.set, bundle_root=bundle.root)
     audit = trust.audit_bundle(bundle.root, configs.values())
     report = Report(bundle.name, [f"{f.path}: {f.what} {f.value}: {f.reason}" for f in audit.untrusted], audit=audit)
     keys: set[str] = set()
@@ -86,11 +89,12 @@ def check_bundle(path: Path) -> Report:
         config = configs[stage.name]
         for name in stage.config:
             missing = [i for i in _REQUIRED.get(name, ()) if not _has(config, i)]
-            report.errors += [f"stage {stage.name}: MONAI's tools need the id {i}, {name} has none" for i in missing]
+            report.errors += [f"stage {stage.base}: MONAI's tools need the id {i}, {name} has none" for i in missing]
         keys |= set(config)
-        reached |= _reached(config)
+        reached |= _reached(config) | stage.set.keys()
     if keys - reached:
         report.errors.append(f"no stage uses the top-level keys {', '.join(sorted(keys - reached))}: remove them")
+    report.errors = list(dict.fromkeys(report.errors))
     return report
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def cli() -> None:
 @cli.command(context_settings={"ignore_unknown_options": True})
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--input", "input_dir", type=click.Path(path_type=Path), help="Read these files with a trained model.")
-@click.option("--stage", "stages", multiple=True, help="Run this stage alone; may be repeated.")
+@click.option("--stage", "stages", multiple=True, help="Run this stage alone (all its repetitions); may be repeated.")
 @click.option("--from", "from_stage", help="Run this stage and those behind it.")
 @click.option("--force", is_flag=True, help="Run stages again that are done.")
 @click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
@@ -74,6 +76,9 @@ def cli() -> None:
 @click.option("--model_dir", "--model-dir", type=click.Path(path_type=Path), help="Take the trained model from here.")
 @click.option(
     "--nproc", type=click.IntRange(min=1), default=1, show_default=True, help="Processes for training (torchrun)."
+)
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Stages that run at once, where they can."
 )
 @click.option("--strict", is_flag=True, help="Make an unreadable file an error.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -108,6 +113,7 @@ def run(bundle: Path, overrides: tuple[str, ...], **options: Any) -> None:
         force=options["force"],
         trusted=options["trust"],
         processes=options["nproc"],
+        jobs=options["jobs"],
     )
     planned = Run.plan(request)
     if options["dry_run"]:
@@ -212,12 +218,18 @@ def new(what: str, name: str, into: Path) -> None:
 def main() -> None:
     """Run the command line; the console script ``medkit``."""
     words = sys.argv[1:]
-    debug = "--debug" in words
-    try:
+    with one_line_errors(debug="--debug" in words):
         for option, value in itertools.pairwise(words):
             if option.startswith("--") and not value:
                 raise ConfigError(f"{option} was given an empty value: is a shell variable unset?")
         cli.main(args=[word for word in words if word != "--debug"], prog_name="medkit", standalone_mode=False)
+
+
+@contextmanager
+def one_line_errors(debug: bool = False) -> Iterator[None]:
+    """End the program with the exit code that its error stands for, and with one line where the user can mend it."""
+    try:
+        yield
     except click.exceptions.Abort:
         _interrupted()
     except KeyboardInterrupt:

@@ -38,8 +38,9 @@ def describe_bundle(path: Path) -> str:
         about.get("description", ""),
         "stages:",
     ]
-    for stage in bundle.stages:
+    for stage in bundle.written:
         needs = f"; needs {', '.join(stage.needs)}" if stage.needs else ""
         makes = f"; makes {', '.join(stage.makes)}" if stage.makes else ""
-        lines.append(f"  {stage.name:<10} {stage.title} ({', '.join(stage.config)}{needs}{makes})")
+        loops = "".join(f"; for {name} {values}" for name, values in stage.loops.items())
+        lines.append(f"  {stage.name:<10} {stage.title} ({', '.join(stage.config)}{needs}{makes}{loops})")
     return "\n".join(lines)

@@ -38,6 +38,13 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
     return overrides
 
 
+def word(value: Any) -> str:
+    """Return the word that `parse`, and MONAI, read as ``value``, quoted where plain text would be read otherwise."""
+    from fire.parser import DefaultParseValue
+
+    return value if isinstance(value, str) and DefaultParseValue(value) == value else repr(value)
+
+
 def applicable(overrides: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the overrides whose place exists in a stage's merged configuration.
 
@@ -61,8 +68,8 @@ def require_places(overrides: Mapping[str, Any], configs: Mapping[str, Mapping[s
         stages = [name for name, config in configs.items() if _parent(config, key) is not None]
         if not stages:
             known = {k for config in configs.values() for k in _keys(config)} | options
-            hint = did_you_mean(key, known)
-            raise ConfigError(f'override "--{key}" applies to no stage ({", ".join(configs)}).{hint}')
+            names = dict.fromkeys(name.partition("[")[0] for name in configs)
+            raise ConfigError(f'override "--{key}" applies to no stage ({", ".join(names)}).{did_you_mean(key, known)}')
 
 
 def require_options(overrides: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> None:

@@ -15,11 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from medkit import configuration, trust
+from medkit import configuration, jobs, loops, trust
 from medkit import overrides as override
 from medkit.bundle import Bundle, Stage
 from medkit.errors import ConfigError, DataError, MedkitError, TrainingError, root_cause
@@ -45,6 +45,7 @@ class Request:
     force: bool = False
     trusted: bool = False
     processes: int = 1
+    jobs: int = 1
 
     @property
     def home(self) -> Path:
@@ -53,14 +54,18 @@ class Request:
 
     @property
     def settled(self) -> dict[str, Any]:
-        """What overrides a configuration: flags, the user's overrides with paths made absolute, and --input's."""
+        """What overrides a configuration: flags, the user's overrides with paths made absolute, and --input's.
+
+        Stages side by side draw no progress bars.
+        """
         on_input = {**self.bundle.on_input, "dataset_dir": str(self.input_dir.resolve())} if self.input_dir else {}
         paths = {
             key: str(Path(value).resolve())
             for key, value in self.overrides.items()
             if isinstance(value, str) and (os.sep in value or key == "dataset_dir") and Path(value).exists()
         }
-        return {**self.flags, **self.overrides, **paths, **on_input}
+        quiet = {"quiet": True} if self.jobs > 1 else {}
+        return {**self.flags, **quiet, **self.overrides, **paths, **on_input}
 
 
 @dataclass(slots=True)
@@ -79,19 +84,25 @@ class Run:
         """Decide stages and folders and check everything that can be checked before anything runs.
 
         Raises:
-            ConfigError: an override that applies nowhere, no such stage, no model for ``--input``.
+            ConfigError: an override that applies nowhere, no such stage, a loop over a key that no configuration has,
+                no model for ``--input``.
             TrustError: the configuration would execute something undeclared.
             PluginError: a part is not installed.
         """
-        bundle = request.bundle
+        bundle = request.bundle.repeated(request.overrides)
+        request = replace(request, bundle=bundle)
         chosen = _chosen_stages(request)
         load = functools.partial(configuration.load_config, bundle_root=bundle.root, outside=request.trusted)
-        merged = {s.name: load(bundle.config_files(s)) for s in bundle.stages}
+        as_written = functools.cache(lambda names: load([bundle.root / "configs" / name for name in names]))
+        merged = {s.name: as_written(s.config) for s in bundle.stages}
+        for stage in bundle.stages:
+            loops.require_keys(stage, merged[stage.name])
+        loops.require_free(bundle.stages, request.overrides)
         override.require_places(request.overrides, merged, {"input", "stage", "from", "force", "trust", "device"})
         configs = {}
         for stage in bundle.stages:
             applied = override.applicable(request.settled, merged[stage.name])
-            configs[stage.name] = load(bundle.config_files(stage), applied)
+            configs[stage.name] = load(bundle.config_files(stage), {**applied, **stage.set})
         if not request.trusted:
             trust.require_trust(trust.audit_bundle(bundle.root, configs.values()))
         override.require_options(request.overrides, merged)
@@ -106,18 +117,18 @@ class Run:
         places = {"bundle_root": str(self.request.bundle.root), "output_dir": str(self.output_dir)}
         if self.model_dir != self.output_dir:
             places["model_dir"] = str(self.model_dir)
-        return {**override.applicable(self.request.settled, self.configs[stage.name]), **places}
+        return {**override.applicable(self.request.settled, self.configs[stage.name]), **stage.set, **places}
 
-    def command(self, stage: Stage) -> list[str]:
+    def command(self, stage: Stage, module: str = "monai.bundle") -> list[str]:
         """Return the plain MONAI command that does what `execute` does, with the interpreter that runs now."""
         processes = self.request.processes if stage.distributed else 1
         torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        words = [_python(), *(torchrun if processes > 1 else []), "-m", "monai.bundle", "run"]
+        words = [_python(), *(torchrun if processes > 1 else []), "-m", module, "run"]
         if stage.run_id != "run":
             words += ["--run_id", stage.run_id]
         words += ["--config_file", repr(self.request.bundle.config_files(stage))]
         for key, value in self.command_overrides(stage).items():
-            words += [f"--{key}", value if isinstance(value, str) else repr(value)]
+            words += [f"--{key}", override.word(value)]
         return words
 
     def dry_run(self) -> Iterable[str]:
@@ -127,37 +138,79 @@ class Run:
     def execute(self, announce: Callable[[str], None]) -> None:
         """Run every stage that is not done yet; ``announce`` receives a line before and after each.
 
+        With several jobs, stages that do not follow each other run at once (`medkit.jobs`).
+
         Raises:
             DataError: a stage lacks what it needs, or did not make what it should.
+            MedkitError: a stage in a process of its own failed.
         """
         self.output_dir.mkdir(parents=True, exist_ok=True)
         self._write_run_file()
         if self.request.input_dir is None:
             self._point_latest()
         self._inherit()
-        ran = False  # what follows a stage that ran is run too: it may read what the stage wrote
-        for number, stage in enumerate(self.stages, 1):
-            label = f"[{number}/{len(self.stages)}] {stage.title}"
-            if not (ran or self.request.force) and self._is_done(stage):
-                announce(f"{label}: done before")
-                continue
-            announce(label)
-            for name in stage.needs:
-                if not (self.model_dir / name).is_file():
-                    raise DataError(f'stage "{stage.name}" needs {self.model_dir / name}: run the stages before it')
-            began = time.monotonic()
-            ran = True
-            self._receipt_file(stage).unlink(missing_ok=True)
-            write_json(self.output_dir / "configs" / f"{stage.name}.json", self.configs[stage.name])
-            with self._confined():
-                self._execute_stage(stage)
-            for name in stage.makes:
-                if not (self.output_dir / name).is_file():
-                    raise DataError(f'stage "{stage.name}" ended without writing {self.output_dir / name}')
-            write_json(self._receipt_file(stage), self._receipt(stage, self.output_dir, self.model_dir))
-            announce(f"{label}: {time.monotonic() - began:.0f} s")
+        if self.request.jobs > 1:
+            jobs.execute(self, announce)
+        else:
+            self._execute_in_order(announce)
         if self.request.input_dir is not None:
             self._point_latest()
+
+    def _execute_in_order(self, announce: Callable[[str], None]) -> None:
+        ran: set[str] = set()
+        for stage in self.stages:
+            if self.is_done(stage, ran):
+                announce(f"{self.label(stage)}: done before")
+                continue
+            announce(self.label(stage))
+            began = time.monotonic()
+            ran.add(stage.name)
+            self.begin(stage)
+            with self._confined():
+                self._execute_stage(stage)
+            self.end(stage)
+            announce(f"{self.label(stage)}: {time.monotonic() - began:.0f} s")
+
+    def label(self, stage: Stage) -> str:
+        """Return ``[2/5] Title``."""
+        return f"[{self.stages.index(stage) + 1}/{len(self.stages)}] {stage.title}"
+
+    def follows(self, stage: Stage) -> set[str]:
+        """Return the names of the chosen stages that come first, and whose running makes this one run again.
+
+        Those are the stages that make what it needs. One that needs nothing of them is taken to read what any wrote,
+        unless it is repeated; so is one that runs on ``--input``, since its needs are those of the model alone.
+        """
+        earlier = self.stages[: self.stages.index(stage)]
+        makers = {s.name for s in earlier if set(stage.needs) & set(s.makes)}
+        return makers if stage.loops or (makers and not stage.on_input) else {s.name for s in earlier}
+
+    def is_done(self, stage: Stage, ran: set[str]) -> bool:
+        """Return whether nothing is to do for a stage, when those named in ``ran`` have run just now."""
+        return not (self.request.force or self.follows(stage) & ran) and self._holds(stage)
+
+    def begin(self, stage: Stage) -> None:
+        """Note what is about to run.
+
+        Raises:
+            DataError: a file that the stage needs is missing.
+        """
+        for name in stage.needs:
+            if not (self.model_dir / name).is_file():
+                raise DataError(f'stage "{stage.name}" needs {self.model_dir / name}: run the stages before it')
+        self._receipt_file(stage).unlink(missing_ok=True)
+        write_json(self.output_dir / "configs" / f"{stage.name}.json", self.configs[stage.name])
+
+    def end(self, stage: Stage) -> None:
+        """Write the receipt.
+
+        Raises:
+            DataError: the stage did not make what it should.
+        """
+        for name in stage.makes:
+            if not (self.output_dir / name).is_file():
+                raise DataError(f'stage "{stage.name}" ended without writing {self.output_dir / name}')
+        write_json(self._receipt_file(stage), self._receipt(stage, self.output_dir, self.model_dir))
 
     def _inherit(self) -> None:
         """Take over stages that the chosen ones need from the newest run that made them alike.
@@ -169,17 +222,20 @@ class Run:
         missing = {name for name in _needed_from_outside(self.stages) if not (self.output_dir / name).is_file()}
         for stage in [s for s in self.request.bundle.stages if missing & set(s.makes)]:
             for run in earlier_runs(self.request.home):
-                if self._is_done(stage, run):
+                if self._holds(stage, run):
                     for name in (*stage.makes, f"receipts/{stage.name}.json"):
                         with whole(self.output_dir / name) as temporary:
                             shutil.copyfile(run / name, temporary)
                     break
 
+    @property
+    def confinement(self) -> dict[str, str]:
+        """The environment variables that let a bundle which nobody vouched for write in its run folder only."""
+        return {} if self.request.trusted else {WRITES_BELOW: str(self.output_dir)}
+
     @contextmanager
     def _confined(self) -> Iterator[None]:
-        """Let a bundle that nobody vouched for write in its run folder only."""
-        if not self.request.trusted:
-            os.environ[WRITES_BELOW] = str(self.output_dir)
+        os.environ.update(self.confinement)
         try:
             yield
         finally:
@@ -204,10 +260,10 @@ class Run:
             workflow.initialize()
             workflow.run()
         except RuntimeError as error:
-            mendable = _construction_error(stage, error)
+            mendable = construction_error(error)
             if mendable is None:
                 raise
-            raise mendable from error
+            raise ConfigError(f'stage "{stage.name}": {mendable}') from error
         finally:
             workflow.finalize()
 
@@ -224,7 +280,7 @@ class Run:
             "makes": {name: sha256(output_dir / name) for name in stage.makes},
         }
 
-    def _is_done(self, stage: Stage, run: Path | None = None) -> bool:
+    def _holds(self, stage: Stage, run: Path | None = None) -> bool:
         """Return whether this run, or another one's folder, holds the stage as this run would make it."""
         folder = run or self.output_dir
         try:
@@ -269,7 +325,7 @@ class Run:
         temporary.replace(link)
 
 
-def _construction_error(stage: Stage, error: BaseException) -> ConfigError | None:
+def construction_error(error: BaseException) -> ConfigError | None:
     """Return a one-line error if MONAI failed to build a part: its options are then wrong, whatever it raised."""
     cause = root_cause(error)
     link: BaseException | None = error
@@ -281,7 +337,7 @@ def _construction_error(stage: Stage, error: BaseException) -> ConfigError | Non
     if built is None:
         return None
     reason = " ".join(f"{type(cause).__name__}: {cause}".split())[:300]
-    return ConfigError(f'stage "{stage.name}": {built[1]} cannot be built from {built[2]}: {reason}')
+    return ConfigError(f"{built[1]} cannot be built from {built[2]}: {reason}")
 
 
 def _chosen_stages(request: Request) -> list[Stage]:
@@ -290,10 +346,10 @@ def _chosen_stages(request: Request) -> list[Stage]:
     if not stages:
         raise ConfigError(f"bundle {bundle.name} has no stage for --input")
     if request.from_stage is not None:
-        first = bundle.stage(request.from_stage)
+        first = bundle.named(request.from_stage)[0]
         stages = stages[stages.index(first) :] if first in stages else []
     if request.stages:
-        wanted = {bundle.stage(name).name for name in request.stages}
+        wanted = {stage.name for name in request.stages for stage in bundle.named(name)}
         stages = [s for s in stages if s.name in wanted]
     if not stages:
         raise ConfigError("no stage is left to run: what --stage, --from and --input choose has no stage in common")

@@ -1,0 +1,150 @@
+"""Stages side by side, each in a process of its own.
+
+``python -m medkit.jobs run …`` is ``python -m monai.bundle run …`` that says in one line what a user can mend, and that
+ends with the process which started it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from medkit.errors import MedkitError
+
+if TYPE_CHECKING:
+    from medkit.bundle import Stage
+    from medkit.runs import Run
+
+
+def execute(run: Run, announce: Callable[[str], None]) -> None:
+    """Run what is not done yet, as many stages at once as the run asks for, each behind those that it follows.
+
+    When one fails, those that run may end, and no other starts. Whatever ends this process ends them all. What a stage
+    prints goes to ``logs/STAGE.txt``.
+
+    Raises:
+        MedkitError: stages failed.
+    """
+    waiting = list(run.stages)
+    running: list[_Job] = []
+    ended: set[str] = set()
+    ran: set[str] = set()
+    failed: list[str] = []
+
+    @contextmanager
+    def noting_failure(stage: Stage) -> Iterator[None]:
+        try:
+            yield
+        except MedkitError as error:
+            failed.append(str(error))
+            waiting.clear()
+            announce(f"{run.label(stage)}: failed: {error}")
+
+    try:
+        while waiting or running:
+            for stage in [stage for stage in waiting if run.follows(stage) <= ended]:
+                if failed or len(running) == run.request.jobs:
+                    break
+                waiting.remove(stage)
+                if run.is_done(stage, ran):
+                    announce(f"{run.label(stage)}: done before")
+                    ended.add(stage.name)
+                    continue
+                with noting_failure(stage):
+                    run.begin(stage)
+                    running.append(_Job(run, stage))
+                    ran.add(stage.name)
+            over = [job for job in running if job.process.poll() is not None]
+            for job in over:
+                running.remove(job)
+                with noting_failure(job.stage):
+                    job.require_success()
+                    run.end(job.stage)
+                    ended.add(job.stage.name)
+                    announce(f"{run.label(job.stage)}: {time.monotonic() - job.began:.0f} s")
+            if running and not over:
+                time.sleep(0.1)
+    finally:
+        for job in running:
+            job.kill()
+    if failed:
+        raise MedkitError("; ".join(failed))
+
+
+class _Job:
+    """A stage that runs: a process group that lives no longer than the pipe to its standard input."""
+
+    def __init__(self, run: Run, stage: Stage) -> None:
+        import torch
+
+        self.stage = stage
+        self.began = time.monotonic()
+        self.log = run.output_dir / "logs" / f"{stage.name}.txt"
+        self.log.parent.mkdir(exist_ok=True)
+        threads = max(1, torch.get_num_threads() // run.request.jobs)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", *run.command(stage, "medkit.jobs")[1:]],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={"OMP_NUM_THREADS": str(threads), **os.environ, **run.confinement},
+                start_new_session=True,
+            )
+
+    def require_success(self) -> None:
+        """Return when it ended well.
+
+        Raises:
+            MedkitError: with the line that it ended with.
+        """
+        with self.process:  # closes the pipe
+            code = self.process.wait()
+        if code == 0:
+            return
+        lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        said = [line.removeprefix("medkit: ") for line in lines if line.startswith("medkit: ")] or lines
+        reason = f"ended by {signal.Signals(-code).name}" if code < 0 else said[-1] if said else f"exit code {code}"
+        raise MedkitError(f'stage "{self.stage.name}": {reason} (all that it printed: {self.log})')
+
+    def kill(self) -> None:
+        """End it and the processes that it started, at once."""
+        with suppress(ProcessLookupError), self.process:
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """Run one stage."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import fire
+    from monai.bundle import run
+
+    from medkit.cli import one_line_errors
+    from medkit.runs import construction_error
+
+    with one_line_errors():
+        try:
+            fire.Fire({"run": run}, name="medkit.jobs")
+        except RuntimeError as error:
+            if (mendable := construction_error(error)) is None:
+                raise
+            raise mendable from error
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which the parent never writes to, and end all that was started here."""
+    os.read(0, 1)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
