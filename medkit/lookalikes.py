@@ -2,16 +2,9 @@
 
 Two perceptual hashes of 256 bits each are laid end to end: phash (signs of the low frequencies; Zauner 2010,
 *Implementation and Benchmarking of Perceptual Image Hash Functions*) and dhash (signs of the horizontal gradient), as
-in the library ImageHash. Two images look alike when at most `THRESHOLD` of the 512 bits differ, directly or after
-mirroring one of them; groups are the connected components.
-
-How the threshold was chosen: on 362 images of BUSI (65,341 pairs; Al-Dhabyani et al. 2020), where unrelated pairs
-differ in 252 ± 18 bits. All 107 pairs up to 158 show one scene to the eye (the same lesion with and without callipers
-or a frame, neighbouring frames of one sweep) and correlate, at their best shift, at 0.33 or more. Between 159 and 179
-lie three pairs, of which one shows a scene whose group is already joined through other pairs, and two show lesions
-that resemble each other. From 180 on pairs are unrelated, but for a few shifted views, which no hash of a whole image
-finds. phash alone leaves a narrower gap (76 to 84 of 256), dhash alone none, and hashes of 8×8, 12×12 or 24×24 are no
-better. No image is nearer than 165 to another one's mirror image, which is what chance gives.
+in the library ImageHash. Two images look alike when at most a given number of the 512 bits differ, directly or after
+mirroring one of them; groups are the connected components. Unrelated pairs differ in about half of the bits, fewer
+where all images of a kind resemble each other: the threshold is the data set's to choose.
 """
 
 from __future__ import annotations
@@ -33,8 +26,6 @@ from scipy.sparse.csgraph import connected_components
 from medkit.errors import ConfigError
 from medkit.tables import write_csv
 
-THRESHOLD = 160
-"""Of `BITS`: pairs that differ in more are not look-alikes."""
 HASH_SIZE = 16
 BITS = 2 * HASH_SIZE**2
 _BLOCK = 4_000_000
@@ -108,7 +99,7 @@ class Groups:
 
 
 def look_alikes(
-    paths: Sequence[str | Path], threshold: int = THRESHOLD, *, mirrored: bool = True, opener: Opener | None = None
+    paths: Sequence[str | Path], threshold: int, *, mirrored: bool = True, opener: Opener | None = None
 ) -> Groups:
     """Return the groups of images that look alike.
 
@@ -117,7 +108,7 @@ def look_alikes(
 
     Args:
         paths: image files of any kind that Pillow reads; others are listed as unreadable.
-        threshold: bits of 512 that may differ.
+        threshold: bits of 512 that may differ; pairs that differ in more are not look-alikes.
         mirrored: also compare with the mirror image.
         opener: takes the place of ``PIL.Image.open``, for files that Pillow does not read.
 
@@ -125,7 +116,7 @@ def look_alikes(
         ConfigError: the threshold is no distance.
     """
     if not 0 <= threshold < BITS:
-        raise ConfigError(f"look-alike threshold {threshold}: give 0 to {BITS - 1} bits; {THRESHOLD} is the default")
+        raise ConfigError(f"look-alike threshold {threshold}: give 0 to {BITS - 1} bits")
     names = [str(path) for path in paths]
     hashes = np.zeros((len(names), 2, BITS // 64), np.uint64)
     unreadable: dict[str, str] = {}

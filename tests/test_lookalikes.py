@@ -1,9 +1,6 @@
 """Look-alikes: planted twins are found, strangers are not, and nothing depends on chance."""
 
 import csv
-import os
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +8,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from medkit.errors import ConfigError
-from medkit.lookalikes import BITS, THRESHOLD, _near, image_hash, look_alikes
+from medkit.lookalikes import BITS, _near, image_hash, look_alikes
 
-BUSI = Path(os.environ.get("MEDKIT_DATA", Path(__file__).parents[2] / "shared" / "data")) / "busi"
+THRESHOLD = 160
 
 
 def texture(seed, shape=(180, 240)):
@@ -48,7 +45,7 @@ def test_twins_are_joined_and_strangers_are_not(tmp_path):
         save(tmp_path / "copy.png", base),
         save(tmp_path / "deep.png", (base.astype(np.uint16) * 257)),
     ]
-    groups = look_alikes(paths)
+    groups = look_alikes(paths, THRESHOLD)
     assert groups.group.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
     assert groups.names[:2] == ["group-0000", "group-0001"]
     same = [p for p in groups.pairs if p.same_bytes]
@@ -56,7 +53,7 @@ def test_twins_are_joined_and_strangers_are_not(tmp_path):
     assert {(p.first, p.second) for p in groups.pairs if p.mirrored} == {(n, 6) for n in (0, 2, 3, 4, 5)} | {
         (6, 7), (6, 8)
     }  # fmt: skip
-    without = look_alikes(paths, mirrored=False)
+    without = look_alikes(paths, THRESHOLD, mirrored=False)
     assert without.group[6] not in np.delete(without.group, 6)
 
 
@@ -80,7 +77,7 @@ def test_unreadable_files_are_listed_and_stand_alone(tmp_path):
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:2000])
     (tmp_path / "empty.png").touch()
     bad = [tmp_path / name for name in ("text.png", "cut.png", "empty.png", "missing.png")]
-    groups = look_alikes([*bad[:2], good, *bad[2:]])
+    groups = look_alikes([*bad[:2], good, *bad[2:]], THRESHOLD)
     assert set(groups.unreadable) == {str(path) for path in bad}
     assert len(set(groups.group)) == 5
     assert not groups.pairs
@@ -89,7 +86,7 @@ def test_unreadable_files_are_listed_and_stand_alone(tmp_path):
 
 def test_tables_hold_pairs_groups_and_problems(tmp_path):
     paths = [save(tmp_path / f"a ({n}).png", texture(0)) for n in range(2)] + [tmp_path / "no.png"]
-    look_alikes(paths).write(tmp_path / "out", below=tmp_path)
+    look_alikes(paths, THRESHOLD).write(tmp_path / "out", below=tmp_path)
     with (tmp_path / "out" / "look_alikes.csv").open() as file:
         (pair,) = csv.DictReader(file)
     assert pair == {
@@ -131,34 +128,14 @@ def test_unrelated_pictures_differ_in_about_half_of_the_bits():
     assert distance.min() > THRESHOLD
 
 
-def test_comparing_780_images_takes_less_than_a_second():
-    hashes = np.random.default_rng(0).integers(0, 2**63, (780, 2, BITS // 64), dtype=np.uint64)
-    start = time.process_time()
-    _near(hashes, np.ones(780, bool), THRESHOLD, True)
-    assert time.process_time() - start < 1
-
-
 def test_a_changed_file_is_hashed_again(tmp_path):
     paths = [save(tmp_path / "a.png", texture(0)), save(tmp_path / "b.png", texture(0))]
-    assert found(look_alikes(paths)) == {(0, 1)}
+    assert found(look_alikes(paths, THRESHOLD)) == {(0, 1)}
     save(paths[1], texture(3))
-    assert not found(look_alikes(paths))
+    assert not found(look_alikes(paths, THRESHOLD))
 
 
 def test_no_images_and_no_such_threshold():
-    assert look_alikes([]).names == []
+    assert look_alikes([], THRESHOLD).names == []
     with pytest.raises(ConfigError, match="threshold 512"):
         look_alikes([], threshold=BITS)
-
-
-@pytest.mark.skipif(not BUSI.is_dir(), reason=f"no BUSI at {BUSI}")
-def test_threshold_lies_in_the_gap_of_real_ultrasound():
-    paths = sorted(path for path in BUSI.rglob("*.png") if "_mask" not in path.name)
-    at = {threshold: look_alikes(paths, threshold) for threshold in (THRESHOLD - 1, THRESHOLD, 164)}
-    assert len({len(groups.pairs) for groups in at.values()}) == 1
-    names = [path.stem for path in paths]
-    pairs = {(names[p.first], names[p.second]) for p in at[THRESHOLD].pairs}
-    assert len(paths) != 362 or len(pairs) == 107
-    if {"benign (433)", "malignant (145)"} <= set(names):  # one picture under two diagnoses
-        assert ("benign (433)", "malignant (145)") in pairs
-    assert np.bincount(at[THRESHOLD].group).max() < 12

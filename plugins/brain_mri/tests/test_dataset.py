@@ -165,9 +165,10 @@ def test_a_method_that_only_remembers_gains_from_random_folds(tmp_path):
 
 def test_folds_are_fixed_in_a_file(public, tmp_path):
     table = tmp_path / "folds.csv"
-    first = brain_mri(str(public), "test", folds_csv=str(table), look_alikes_dir=str(tmp_path / "written"))
+    first = brain_mri(str(public), "test", folds_csv=str(table), tables_dir=str(tmp_path / "written"))
     assert len(table.read_text().splitlines()) == 25
     assert (tmp_path / "written" / "look_alikes.csv").is_file()
+    assert (tmp_path / "written" / "folds.csv").read_bytes() == table.read_bytes()
     again = brain_mri(str(public), "test", folds_csv=str(table), seed=9)
     assert [s["image"] for s in again] == [s["image"] for s in first]
     other = brain_mri(str(public), "test", seed=9)

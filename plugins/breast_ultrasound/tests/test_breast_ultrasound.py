@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from medkit_breast_ultrasound.dataset import breast_ultrasound
+from medkit_breast_ultrasound.dataset import THRESHOLD, breast_ultrasound
 from medkit_breast_ultrasound.layout import CLASSES
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 import medkit
 from medkit.errors import ConfigError, DataError
+from medkit.lookalikes import look_alikes
 
 BUSI = Path(os.environ.get("MEDKIT_DATA", Path(__file__).parents[4] / "shared" / "data")) / "busi"
 SECTIONS = ("training", "validation", "test")
@@ -253,7 +254,7 @@ def test_folders_without_classes_say_what_they_hold(busi, tmp_path):
         ({"fold": 5}, "give 0 to 4"),
         ({"folds": 2}, "at least 3"),
         ({"limit": 0}, "limit must be at least 1"),
-        ({"threshold": -1}, "threshold -1"),
+        ({"look_alike_threshold": -1}, "threshold -1"),
     ],
 )
 def test_wrong_option_is_one_clear_line(busi, options, message):
@@ -276,3 +277,16 @@ def test_real_set_is_divided_without_a_twin_on_both_sides():
         share = medkit.labels(parts["test"]).mean(0)
         np.testing.assert_allclose(share, medkit.labels(samples).mean(0), atol=0.05)
     assert sorted(tested) == sorted(names(samples))
+
+
+@pytest.mark.skipif(not BUSI.is_dir(), reason=f"no BUSI at {BUSI}")
+def test_threshold_lies_in_the_gap_of_real_ultrasound():
+    paths = sorted(path for path in BUSI.rglob("*.png") if "_mask" not in path.name)
+    at = {threshold: look_alikes(paths, threshold) for threshold in (THRESHOLD - 1, THRESHOLD, 164)}
+    assert len({len(groups.pairs) for groups in at.values()}) == 1
+    names = [path.stem for path in paths]
+    pairs = {(names[p.first], names[p.second]) for p in at[THRESHOLD].pairs}
+    assert len(paths) != 362 or len(pairs) == 107
+    if {"benign (433)", "malignant (145)"} <= set(names):  # one picture under two diagnoses
+        assert ("benign (433)", "malignant (145)") in pairs
+    assert np.bincount(at[THRESHOLD].group).max() < 12

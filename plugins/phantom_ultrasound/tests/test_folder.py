@@ -89,7 +89,7 @@ def test_layout_and_names_are_those_of_busi_and_every_file_says_synthetic(made):
 def test_frames_of_one_patient_are_found_by_their_looks(tmp_path):
     samples = phantom_ultrasound(str(tmp_path / "p"), "all", images=80, size=128, quiet=True)
     patients = [sample["patient_id"] for sample in samples]
-    groups = look_alikes([sample["image"] for sample in samples])
+    groups = look_alikes([sample["image"] for sample in samples], 160)
     found = {(p.first, p.second) for p in groups.pairs}
     twins = {(a, b) for b in range(80) for a in range(b) if patients[a] == patients[b]}
     assert len(twins) > 5

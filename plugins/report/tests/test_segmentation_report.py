@@ -31,7 +31,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def run(segmentation_run, images, tmp_path):
-    return segmentation_run(tmp_path / "run", images, look_alikes=look_alikes(images))
+    return segmentation_run(tmp_path / "run", images, look_alikes=look_alikes(images, 160))
 
 
 @pytest.fixture

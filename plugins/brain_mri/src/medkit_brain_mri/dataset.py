@@ -20,7 +20,7 @@ from medkit_brain_mri.volume import PLANES, read_volume
 
 logger = logging.getLogger(__name__)
 THRESHOLD = 100
-"""Bits of 512: lower than medkit's, which was found on ultrasound, for all heads look rather alike. See the README."""
+"""Of 512 bits: few, for all heads look rather alike. See the README."""
 Slices = Literal["middle", "every", "all"]
 
 
@@ -34,7 +34,7 @@ def brain_mri(
     split: Split = "grouped",
     folds_csv: str | None = None,
     look_alike_threshold: int = THRESHOLD,
-    look_alikes_dir: str | None = None,
+    tables_dir: str | None = None,
     plane: str = "axial",
     slices: Slices = "middle",
     slice_count: int = 8,
@@ -67,7 +67,7 @@ def brain_mri(
         split: ``grouped``, or ``random`` to measure what duplicates add to the score.
         folds_csv: a file that fixes the division, beside or in ``dataset_dir``; written if it is not there.
         look_alike_threshold: of 512 bits, how many may differ.
-        look_alikes_dir: where the pairs and groups are written; None for nowhere.
+        tables_dir: where ``folds.csv``, ``look_alikes.csv`` and ``look_alike_groups.csv`` are written.
         plane: how volumes are cut: ``axial``, ``coronal``, ``sagittal``, or ``acquired`` (across the largest spacing).
         slices: ``middle`` (``slice_count`` neighbours in the middle of the head), ``every`` (each ``slice_step``-th) or
             ``all``; of those that are not empty.
@@ -99,8 +99,10 @@ def brain_mri(
         raise ConfigError(f"slice_count {slice_count} and slice_step {slice_step}: both are at least 1")
     root = Path(dataset_dir).expanduser().resolve()
     entries = read_layout(root, patients)
-    groups = _groups(entries, look_alike_threshold, root, look_alikes_dir)
+    groups = _groups(entries, look_alike_threshold, root, tables_dir)
     divided = _divided(root, entries, groups, folds, seed, split, folds_csv)
+    if tables_dir:
+        divided.write(Path(tables_dir) / "folds.csv")
     samples: list[Sample] = []
     for n in divided.section(section, fold).tolist():
         entry = entries[n]
