@@ -12,11 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from medkit.errors import MedkitError
+from medkit.errors import MedkitError, root_cause
 
 if TYPE_CHECKING:
     from medkit.bundle import Stage
@@ -121,7 +122,7 @@ class _Job:
 
 
 def main() -> None:
-    """Run one stage."""
+    """Run one stage; its log ends with one line about whatever went wrong, behind the traceback."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import fire
     from monai.bundle import run
@@ -132,10 +133,11 @@ def main() -> None:
     with one_line_errors():
         try:
             fire.Fire({"run": run}, name="medkit.jobs")
-        except RuntimeError as error:
-            if (mendable := construction_error(error)) is None:
-                raise
-            raise mendable from error
+        except Exception as error:
+            traceback.print_exc()
+            cause = construction_error(error) or root_cause(error)
+            known = isinstance(cause, MedkitError | OSError)
+            raise cause if known else MedkitError(f"{type(cause).__name__}: {cause}") from None
 
 
 def _end_with_parent() -> None:
