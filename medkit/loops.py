@@ -14,7 +14,8 @@
   needs: ["segment/fold{fold}/{loss}/models/model.pt"]   # of every earlier repetition that has a fold and a loss
 ```
 
-What ``for`` and ``set`` name are top-level keys of the stage's configuration; each repetition overrides them.
+What ``for`` and ``set`` name are top-level keys of the stage's configuration; each repetition overrides them. A loop that
+chooses a config file, as ``loss`` does here, overrides nothing: the file says what differs.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def _values(stage: Stage, name: str, given: Any) -> list[Any]:
 
 def _repetition(stage: Stage, loop: dict[str, Any], before: list[Stage]) -> Stage:
     settings = loop | {key: _filled(stage, value, loop) for key, value in stage.set.items()}
+    chooses_file = {name for config in stage.config for name in _PLACEHOLDER.findall(config)}
     label = ",".join(f"{name}={value}" for name, value in loop.items())
     return replace(
         stage,
@@ -109,17 +111,18 @@ def _repetition(stage: Stage, loop: dict[str, Any], before: list[Stage]) -> Stag
         needs=tuple(dict.fromkeys(_needs(stage, loop, settings, before))),
         makes=tuple(_filled(stage, name, settings) for name in stage.makes),
         loops={name: (value,) for name, value in loop.items()},
-        set=settings,
+        set={key: value for key, value in settings.items() if key not in chooses_file},
     )
 
 
 def _needs(stage: Stage, loop: dict[str, Any], settings: dict[str, Any], before: list[Stage]) -> Iterator[str]:
     """Yield the files that are needed: what the stage itself does not name, earlier repetitions of like values do."""
-    alike = [other.set for other in before if all(other.set.get(name, value) == value for name, value in loop.items())]
+    known = ({**other.set, **{name: value for name, (value,) in other.loops.items()}} for other in before)
+    alike = [other for other in known if all(other.get(name, value) == value for name, value in loop.items())]
     for need in stage.needs:
         names = set(_PLACEHOLDER.findall(need))
         having = [{**other, **settings} for other in [{}, *alike] if names <= settings.keys() | other.keys()]
-        yield from (_filled(stage, need, known) for known in having or [settings])
+        yield from (_filled(stage, need, filling) for filling in having or [settings])
 
 
 def _filled(stage: Stage, text: Any, known: Mapping[str, Any]) -> Any:

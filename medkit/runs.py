@@ -98,11 +98,12 @@ class Run:
         for stage in bundle.stages:
             loops.require_keys(stage, merged[stage.name])
         loops.require_free(bundle.stages, request.overrides)
-        override.require_places(request.overrides, merged, {"input", "stage", "from", "force", "trust", "device"})
+        looped = {name for stage in bundle.stages for name in stage.loops}
+        placed = {key: value for key, value in request.overrides.items() if key not in looped}
+        override.require_places(placed, merged, {"input", "stage", "from", "force", "trust", "device", *looped})
         configs = {}
         for stage in bundle.stages:
-            applied = override.applicable(request.settled, merged[stage.name])
-            configs[stage.name] = load(bundle.config_files(stage), {**applied, **stage.set})
+            configs[stage.name] = load(bundle.config_files(stage), _overrides(request, stage, merged[stage.name]))
         if not request.trusted:
             trust.require_trust(trust.audit_bundle(bundle.root, configs.values()))
         override.require_options(request.overrides, merged)
@@ -117,7 +118,7 @@ class Run:
         places = {"bundle_root": str(self.request.bundle.root), "output_dir": str(self.output_dir)}
         if self.model_dir != self.output_dir:
             places["model_dir"] = str(self.model_dir)
-        return {**override.applicable(self.request.settled, self.configs[stage.name]), **stage.set, **places}
+        return {**_overrides(self.request, stage, self.configs[stage.name]), **places}
 
     def command(self, stage: Stage, module: str = "monai.bundle") -> list[str]:
         """Return the plain MONAI command that does what `execute` does, with the interpreter that runs now."""
@@ -338,6 +339,12 @@ def construction_error(error: BaseException) -> ConfigError | None:
         return None
     reason = " ".join(f"{type(cause).__name__}: {cause}".split())[:300]
     return ConfigError(f"{built[1]} cannot be built from {built[2]}: {reason}")
+
+
+def _overrides(request: Request, stage: Stage, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the user and the stage's repetition override; what a loop is called belongs to the loop alone."""
+    given = {key: value for key, value in request.settled.items() if key not in stage.loops}
+    return {**override.applicable(given, config), **stage.set}
 
 
 def _chosen_stages(request: Request) -> list[Stage]:

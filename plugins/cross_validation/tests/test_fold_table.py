@@ -315,6 +315,19 @@ def test_every_file_is_written_and_equal_files_make_equal_bytes(run_dir):
     assert b"<dc:date>" not in first["plot.svg"]
 
 
+def test_a_share_of_the_training_set_becomes_images(run_dir):
+    points = [
+        {"images": 1, "files": "fold*/dice/segmentation.csv"},
+        {"images": 0.5, "files": "fold*/bce/segmentation.csv"},
+    ]
+    curve = table(run_dir, DICE, learning_curve={**CURVE, "points": points})
+    images = len(read_csv(run_dir / "folds.csv"))
+    sizes = [p["training_images"] for p in curve["learning_curve"]["points"]]
+    assert sizes == [round(share * images * (FOLDS - 2) / FOLDS) for share in (0.5, 1)]
+    with pytest.raises(ConfigError, match="is a share"):
+        table(run_dir, DICE, learning_curve={**CURVE, "points": points}, groups=None)
+
+
 def test_the_plot_has_a_panel_a_score_with_each_value_and_its_interval(run_dir):
     for fold in range(FOLDS):  # no normal image: nothing to show for them
         file = run_dir / f"fold{fold}" / "bce" / "segmentation.csv"

@@ -56,7 +56,8 @@ class FoldTable:
         seed: of the resamples.
         title: of the table and the plot.
         learning_curve: ``{name, kind, points, column, negative}``, each point ``{images, files}``: the size of the
-            training set and the files of its models, which need not cover all folds.
+            training set, or its share (up to 1) of the division's in ``groups``, and the files of its models, which need
+            not cover all folds.
 
     Raises:
         ConfigError: an option is missing, unknown or wrong.
@@ -109,7 +110,10 @@ class FoldTable:
         if self.curve:
             of, points = self.curve
             measured = [
-                {"training_images": size, **self._row(row, {row.name: read_tested(self.run_dir, row, groups)})}
+                {
+                    "training_images": _training_images(size, groups),
+                    **self._row(row, {row.name: read_tested(self.run_dir, row, groups)}),
+                }
                 for size, row in points.items()
             ]
             results["learning_curve"] = {"name": of.name, "kind": of.kind, "points": measured}
@@ -138,6 +142,16 @@ class FoldTable:
         if row.against is not None:
             out |= {"against": row.against, "difference": differences(tested, rows[row.against], boot)}
         return out
+
+
+def _training_images(size: float, groups: Groups | None) -> int:
+    """Return the images that a model of the learning curve learns from; a share is one of K-2 of K folds."""
+    if size > 1:
+        return int(size)
+    if groups is None:
+        raise ConfigError(f"fold_table: the learning curve's images {size} is a share: name the division, groups")
+    folds = len(set(groups.fold.values()))
+    return round(size * len(groups.fold) * (folds - 2) / folds)
 
 
 def _require_all_folds(tested: Tested, groups: Groups) -> None:

@@ -59,7 +59,7 @@ def parse_rows(given: Sequence[Mapping[str, Any]], baseline: str | None = None) 
     return [replace(row, against=row.against or (baseline if row.name in also else None)) for row in rows]
 
 
-def parse_curve(given: Mapping[str, Any]) -> tuple[Row, dict[int, Row]]:
+def parse_curve(given: Mapping[str, Any]) -> tuple[Row, dict[float, Row]]:
     """Return what the learning curve is of, and for each training-set size, ascending, the row of its files.
 
     Raises:
@@ -69,7 +69,7 @@ def parse_curve(given: Mapping[str, Any]) -> tuple[Row, dict[int, Row]]:
     points = given["points"]
     _require_options("a point of the learning curve", points, ("images", "files"))
     patterns = {point["images"]: _list(point["files"]) for point in points}
-    if not all(isinstance(size, int) and size > 0 for size in patterns) or len(patterns) < len(points):
+    if not all(isinstance(size, int | float) and size > 0 for size in patterns) or len(patterns) < len(points):
         found = [point["images"] for point in points]
         raise ConfigError(f"fold_table: the learning curve's images are {found}: give different numbers above 0")
     options = {key: value for key, value in given.items() if key != "points"}

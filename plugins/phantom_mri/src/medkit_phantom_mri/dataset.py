@@ -31,6 +31,7 @@ def phantom_mri(
     folds: int = 5,
     fold: int = 0,
     split: Split = "grouped",
+    folds_csv: str | None = None,
     quiet: bool = False,
 ) -> list[Sample]:
     """Return one section: ``image``, ``label`` ((2,) float32, one-hot over no, yes), ``patient_id``, ``synthetic``.
@@ -54,6 +55,7 @@ def phantom_mri(
         folds: K; fold k is the test set, k+1 the validation set, the rest the training set.
         fold: k.
         split: ``grouped``, or ``random``, which lets copies of one image fall on both sides.
+        folds_csv: where the division is written, to be read by people and tables; it follows from the options.
         quiet: show no progress bar.
 
     Raises:
@@ -75,6 +77,8 @@ def phantom_mri(
     rows = read_csv(folder / IMAGES)
     columns = {name: [row[name] for row in rows] for name in ("image", "patient_id", "label")}
     divided = make_folds(columns["image"], columns["patient_id"], columns["label"], folds, seed, split)
+    if folds_csv:
+        divided.write(folds_csv)
     return [
         {
             IMAGE: str(folder / columns["image"][n]),
