@@ -59,7 +59,7 @@ def write(folder: Path, stages: list[dict]) -> Path:
     (configs / "metadata.json").write_text(json.dumps({"version": "1.0", "name": "folds"}))
     (configs / "train.yaml").write_text(yaml.safe_dump(CONFIG))
     for loss in ("bce", "dice"):
-        (configs / f"{loss}.yaml").write_text(yaml.safe_dump({"note": f"for {loss}"}))
+        (configs / f"{loss}.yaml").write_text(yaml.safe_dump({"loss": loss, "note": f"for {loss}"}))
     (configs / "table.yaml").write_text(yaml.safe_dump({"part": "table"}))
     return configs.parent
 
@@ -123,10 +123,11 @@ def test_a_value_that_fills_a_whole_text_keeps_its_type(tmp_path):
     assert Bundle.read(write(tmp_path, [stage])).stages[1].set == {"fold": 1, "part": "c1", "loss": 1}
 
 
-def test_the_dry_run_names_the_values(bundle):
-    lines = list(plan(bundle).dry_run())
-    assert len(lines) == len(ALL)
-    assert "--fold 0 --loss dice --part s0/dice" in lines[3]
+def test_the_dry_run_names_the_values(tmp_path):
+    loops = {"for": {"fold": [0, 1], "loss": ["bce", "dice"]}, "set": {"part": "c{fold}/{loss}"}}
+    lines = list(plan(write(tmp_path, [CLASSIFY | loops, TABLE | {"needs": []}])).dry_run())
+    assert len(lines) == 5
+    assert "--fold 0 --loss dice --part c0/dice" in lines[1]
     assert "--part" not in lines[-1]
 
 
@@ -183,9 +184,9 @@ def test_the_audit_sees_what_repetitions_set(tmp_path):
     assert any("$print(1)" in error for error in check_bundle(bundle).errors)
 
 
-def test_a_key_that_only_names_files_is_in_use(tmp_path):
-    stage = CLASSIFY | {"for": {"fold": [0], "note": ["bce", "dice"]}, "config": ["train.yaml", "{note}.yaml"]}
-    errors = check_bundle(write(tmp_path, [stage | {"set": {"part": "{note}"}}])).errors
+def test_a_key_that_only_a_loop_has_a_use_for_is_in_use(tmp_path):
+    stage = CLASSIFY | {"for": {"note": ["x", "y"]}, "config": ["train.yaml", "bce.yaml"], "set": {"part": "{note}"}}
+    errors = check_bundle(write(tmp_path, [stage])).errors
     assert errors[-1] == "no stage uses the top-level keys model_dir: remove them"
 
 
