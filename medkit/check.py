@@ -79,8 +79,10 @@ def check_bundle(path: Path) -> Report:
     bundle = Bundle.read(path)
     configs = {}
     for stage in bundle.stages:
-        loops.require_keys(stage, load_config(bundle.config_files(stage), bundle_root=bundle.root))
-        configs[stage.name] = load_config(bundle.config_files(stage), stage.set, bundle_root=bundle.root)
+        merged = load_config(bundle.config_files(stage), bundle_root=bundle.root)
+        loops.require_keys(stage, merged)
+        settings = loops.settings(stage, merged)
+        configs[stage.name] = load_config(bundle.config_files(stage), settings, bundle_root=bundle.root)
     audit = trust.audit_bundle(bundle.root, configs.values())
     report = Report(bundle.name, [f"{f.path}: {f.what} {f.value}: {f.reason}" for f in audit.untrusted], audit=audit)
     keys: set[str] = set()
@@ -91,7 +93,7 @@ def check_bundle(path: Path) -> Report:
             missing = [i for i in _REQUIRED.get(name, ()) if not _has(config, i)]
             report.errors += [f"stage {stage.base}: MONAI's tools need the id {i}, {name} has none" for i in missing]
         keys |= set(config)
-        reached |= _reached(config) | stage.set.keys()
+        reached |= _reached(config) | stage.set.keys() | stage.loops.keys()
     if keys - reached:
         report.errors.append(f"no stage uses the top-level keys {', '.join(sorted(keys - reached))}: remove them")
     report.errors = list(dict.fromkeys(report.errors))

@@ -14,8 +14,8 @@
   needs: ["segment/fold{fold}/{loss}/models/model.pt"]   # of every earlier repetition that has a fold and a loss
 ```
 
-What ``for`` and ``set`` name are top-level keys of the stage's configuration; each repetition overrides them. A loop that
-chooses a config file, as ``loss`` does here, overrides nothing: the file says what differs.
+What ``for`` and ``set`` name are top-level keys of the stage's configuration; each repetition overrides them. A loop
+that chooses a config file, as ``loss`` does here, need not be one: the file says what differs.
 """
 
 from __future__ import annotations
@@ -72,6 +72,11 @@ def require_keys(stage: Stage, config: Mapping[str, Any]) -> None:
                 f'stage "{stage.base}" sets "{key}", which {", ".join(stage.config)} has not as a top-level key.'
                 f"{did_you_mean(key, config)} Add it there with a default: {key}: {value}"
             )
+
+
+def settings(stage: Stage, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a repetition overrides in its merged configuration."""
+    return {**{name: value for name, (value,) in stage.loops.items() if name in config}, **stage.set}
 
 
 def require_free(stages: Iterable[Stage], overrides: Mapping[str, Any]) -> None:

@@ -344,7 +344,7 @@ def construction_error(error: BaseException) -> ConfigError | None:
 def _overrides(request: Request, stage: Stage, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the user and the stage's repetition override; what a loop is called belongs to the loop alone."""
     given = {key: value for key, value in request.settled.items() if key not in stage.loops}
-    return {**override.applicable(given, config), **stage.set}
+    return {**override.applicable(given, config), **loops.settings(stage, config)}
 
 
 def _chosen_stages(request: Request) -> list[Stage]:

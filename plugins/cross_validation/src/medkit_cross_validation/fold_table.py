@@ -56,8 +56,8 @@ class FoldTable:
         seed: of the resamples.
         title: of the table and the plot.
         learning_curve: ``{name, kind, points, column, negative}``, each point ``{images, files}``: the size of the
-            training set, or its share (up to 1) of the division's in ``groups``, and the files of its models, which need
-            not cover all folds.
+            training set, or its share (up to 1) of the one that ``groups`` implies, and the files of its models, which
+            need not cover all folds.
 
     Raises:
         ConfigError: an option is missing, unknown or wrong.
