@@ -131,6 +131,14 @@ def test_the_dry_run_names_the_values(tmp_path):
     assert "--part" not in lines[-1]
 
 
+def test_a_loop_that_chooses_a_config_file_need_not_be_a_key_of_it(tmp_path):
+    stage = CLASSIFY | {"for": {"kind": ["bce", "dice"]}, "config": ["train.yaml", "{kind}.yaml"]}
+    run = plan(write(tmp_path, [stage | {"set": {"part": "{kind}"}}]), overrides={"kind": "dice"})
+    assert [stage.name for stage in run.stages] == ["classify[kind=dice]"]
+    assert (run.configs["classify[kind=dice]"]["loss"], "kind" in run.configs["classify[kind=dice]"]) == ("dice", False)
+    assert "--kind" not in next(iter(run.dry_run()))
+
+
 @pytest.mark.parametrize(
     ("given", "folds"), [(1, [1]), ([1], [1]), ([1, 0], [1, 0]), ((5,), [5]), ([0, 0], [0]), ("a", ["a"])]
 )
