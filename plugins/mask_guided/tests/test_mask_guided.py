@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 import medkit
-from medkit.errors import ConfigError
+from medkit.errors import CheckpointError, ConfigError
 
 NAN = float("nan")
 SMALL = {"in_channels": 1, "out_channels": 3, "channels": (4, 8, 8), "features": 4, "hidden": 8}
@@ -128,6 +128,14 @@ def test_it_can_be_copied_and_saved(network, tmp_path):
     other.load_state_dict(torch.load(tmp_path / "a.pt", weights_only=True))
     images = torch.rand(1, 1, 16, 16)
     assert torch.equal(network(images)[0], other(images)[0])
+
+
+def test_it_starts_from_a_file_of_weights(network, tmp_path):
+    torch.save(network.state_dict(), tmp_path / "a.pt")
+    other = medkit.network("mask_guided", **SMALL, weights=str(tmp_path / "a.pt"))
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in network.state_dict().items())
+    with pytest.raises(CheckpointError, match="belongs to another network"):
+        medkit.network("mask_guided", **{**SMALL, "hidden": 4}, weights=str(tmp_path / "a.pt"))
 
 
 @pytest.mark.parametrize(("options", "word"), [({"channels": (4, 8)}, "levels"), ({"dropout": 1.0}, "dropout 1.0")])

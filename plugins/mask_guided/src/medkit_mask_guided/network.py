@@ -10,6 +10,7 @@ from monai.networks import nets
 from torch import nn
 from torch.nn import functional
 
+from medkit.checkpoint import load_strictly, read_checkpoint
 from medkit.errors import ConfigError
 
 _AREA = 1e-3
@@ -32,9 +33,11 @@ class MaskGuided(nn.Module):
         features: maps that mask and classes are read from.
         hidden: values between the two linear layers.
         dropout: the probability that a value in front of a linear layer is left out in training.
+        weights: start from this file of the same network's weights, such as a training on phantoms left.
 
     Raises:
         ConfigError: an option has an impossible value.
+        CheckpointError: the weights belong to another network.
 
     Reference:
         Caruana 1997, doi:10.1023/A:1007379606734; Isensee et al. 2021, arXiv:1809.10486.
@@ -56,6 +59,7 @@ class MaskGuided(nn.Module):
         features: int = 32,
         hidden: int = 64,
         dropout: float = 0.3,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         if spatial_dims not in (2, 3) or len(channels) < 3 or not 0 <= dropout < 1:
@@ -87,6 +91,8 @@ class MaskGuided(nn.Module):
         self.multiple = 2**levels
         if spatial_dims == 2:  # less CPU time; outputs and keys are the same
             self.to(memory_format=torch.channels_last)
+        if weights is not None:
+            load_strictly(self, read_checkpoint(weights), weights)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return class logits (B,K) and mask logits (B,1,H,W); the mask is a localizer's map of the input's size."""

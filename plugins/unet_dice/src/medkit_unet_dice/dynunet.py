@@ -9,6 +9,7 @@ import torch
 from monai.networks import nets
 from torch.nn import functional
 
+from medkit.checkpoint import load_strictly, read_checkpoint
 from medkit.errors import ConfigError
 from medkit_unet_dice.padding import cropped, padded
 from medkit_unet_dice.unet import check, to_channels_last
@@ -30,9 +31,11 @@ class DynUNet(nets.DynUNet):
         residual: add what goes into each pair of convolutions to what comes out.
         norm: ``instance`` or ``batch``.
         dropout: the probability that a value is left out in training.
+        weights: start from this file of the same network's weights, such as a training on phantoms left.
 
     Raises:
         ConfigError: options do not fit each other.
+        CheckpointError: the weights belong to another network.
 
     Example:
         ```yaml
@@ -51,6 +54,7 @@ class DynUNet(nets.DynUNet):
         residual: bool = False,
         norm: str = "batch",
         dropout: float = 0.0,
+        weights: str | None = None,
     ) -> None:
         check("dynunet", channels, norm, dropout, levels=3)
         if len(strides) != len(channels):
@@ -69,6 +73,8 @@ class DynUNet(nets.DynUNet):
         )
         self.multiples = (math.prod(strides),) * spatial_dims
         to_channels_last(self, spatial_dims)
+        if weights is not None:
+            load_strictly(self, read_checkpoint(weights), weights)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         fitting = padded(x, self.multiples)
