@@ -188,3 +188,24 @@ def test_on_real_predictions_of_rare_findings_probabilities_become_honest():
 
     published = np.log(np.where(labels == 1, probabilities, 1 - probabilities)[~half]).mean()
     assert likelihood("platt") > published > likelihood("temperature") > likelihood("none")
+
+
+def test_of_classes_that_exclude_each_other_the_most_probable_is_present():
+    options = {"findings": ["a", "b", "c"], "label_mode": "multiclass", "rule": "most_probable"}
+    part = medkit.postprocessor("threshold_search", **options, calibration="temperature")
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 60)
+    logits = torch.from_numpy(rng.normal(size=(60, 3)) + 2 * np.eye(3)[truth])
+    samples = [{"logits": row, "label": np.eye(3)[k]} for row, k in zip(logits, truth)]
+    part.fit(samples)
+    state = part.state_dict()
+    assert all("threshold" not in row for row in state["per_finding"].values())
+    again = medkit.postprocessor("threshold_search", **options, calibration="temperature")
+    again.load_state_dict(json.loads(json.dumps(state)))
+    for sample, row in zip(samples, logits):
+        assert again(sample)["present"].tolist() == (row == row.max()).tolist()
+    right = [bool(k == row.argmax()) for row, k in zip(logits, truth)]
+    sensitivity = sum(r for r, k in zip(right, truth) if k == 0) / (truth == 0).sum()
+    assert state["per_finding"]["a"]["validation"]["sensitivity"] == pytest.approx(sensitivity)
+    with pytest.raises(ConfigError, match="most_probable"):
+        medkit.postprocessor("threshold_search", findings=["a"], rule="most_probable")

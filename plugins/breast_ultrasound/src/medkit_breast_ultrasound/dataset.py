@@ -104,7 +104,8 @@ def breast_ultrasound(
         folds = 3
     else:
         options |= {"folds": folds}
-    division = _divided(items, folds_csv, tables_dir, look_alike_threshold, folds, missing != "error", options)
+    given = str(Path(dataset_dir).expanduser().resolve())
+    division = _divided(items, folds_csv, tables_dir, given, look_alike_threshold, folds, missing != "error", options)
     if tables_dir:
         division.write(Path(tables_dir) / "folds.csv")
         rows = ({"file": name, "problem": problem} for name, problem in problems)
@@ -143,6 +144,7 @@ def _divided(
     items: Sequence[Item],
     folds_csv: str | None,
     tables_dir: str | None,
+    below: str,
     threshold: int,
     folds: int,
     part: bool,
@@ -159,7 +161,7 @@ def _divided(
     if division is None or tables_dir:
         alike = look_alikes([item.path for item in items], threshold)
         if tables_dir:
-            alike.write(tables_dir, below=Path(items[0].path).parents[1])
+            alike.write(tables_dir, below=below)
         for path, reason in alike.unreadable.items():
             logger.warning("%s cannot be read: %s", path, reason)
         if division is None:

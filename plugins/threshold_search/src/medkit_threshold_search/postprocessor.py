@@ -14,6 +14,8 @@ from medkit_threshold_search import calibration as cal
 from medkit_threshold_search.search import RULES, operating_point
 
 LABEL_MODES = ("multilabel", "multiclass")
+MOST_PROBABLE = "most_probable"
+"""The rule without thresholds: of classes that exclude each other, the most probable one is present."""
 
 
 class ThresholdSearch:
@@ -27,7 +29,7 @@ class ThresholdSearch:
         findings: K names, in the order of the logits.
         label_mode: ``multilabel`` (sigmoid) or ``multiclass`` (softmax).
         rule: what the thresholds maximise: ``f1``, ``youden``, or ``sensitivity``, the highest threshold that reaches
-            the next option.
+            the next option; or, for ``multiclass``, ``most_probable``: no thresholds, one class is present.
         sensitivity: for that rule.
         calibration: ``platt`` (scale and bias a finding), ``temperature`` (one scale) or ``none``; see
             `medkit_threshold_search.calibration`.
@@ -52,7 +54,7 @@ class ThresholdSearch:
     ) -> None:
         choices = (
             ("label_mode", label_mode, LABEL_MODES),
-            ("rule", rule, RULES),
+            ("rule", rule, (*RULES, MOST_PROBABLE) if label_mode == "multiclass" else RULES),
             ("calibration", calibration, cal.METHODS),
         )
         for option, value, known in choices:
@@ -83,7 +85,7 @@ class ThresholdSearch:
         return {
             **sample,
             c.PROBABILITIES: torch.from_numpy(probabilities.astype(np.float32)),
-            c.PRESENT: torch.from_numpy(probabilities >= self.thresholds),
+            c.PRESENT: torch.from_numpy(self._present(probabilities)),
         }
 
     def fit(self, samples: Sequence[Mapping[str, Any]]) -> None:
@@ -99,20 +101,29 @@ class ThresholdSearch:
         self.scales, self.biases = cal.fit(logits, labels, self.calibration, self.multiclass)
         self.thresholds = np.full(len(self.findings), 0.5)
         self.validation, self.warnings = {}, []
-        for k, (finding, scores) in enumerate(zip(self.findings, self._probabilities(logits).T)):
-            positive, negative = scores[labels[:, k] == 1], scores[labels[:, k] == 0]
-            if positive.size and negative.size:
-                self.thresholds[k] = operating_point(positive, negative, self.rule, self.sensitivity)
-            else:
-                side = "absent" if positive.size else "present"
-                self.warnings.append(f"{finding} is never {side} in validation: its threshold stays at 0.5")
-            true, false = (positive >= self.thresholds[k]).sum(), (negative >= self.thresholds[k]).sum()
+        probabilities = self._probabilities(logits)
+        sides = [(labels[:, k] == 1, labels[:, k] == 0) for k in range(len(self.findings))]
+        if self.rule != MOST_PROBABLE:
+            for k, (positive, negative) in enumerate(sides):
+                if positive.any() and negative.any():
+                    scores = probabilities[:, k]
+                    self.thresholds[k] = operating_point(
+                        scores[positive], scores[negative], self.rule, self.sensitivity
+                    )
+                else:
+                    side = "absent" if positive.any() else "present"
+                    self.warnings.append(
+                        f"{self.findings[k]} is never {side} in validation: its threshold stays at 0.5"
+                    )
+        for finding, present, (positive, negative) in zip(self.findings, self._present(probabilities).T, sides):
+            positives, negatives = int(positive.sum()), int(negative.sum())
+            true, false = (present & positive).sum(), (present & negative).sum()
             self.validation[finding] = {
-                "positives": positive.size,
-                "negatives": negative.size,
-                "f1": float(2 * true / (positive.size + true + false)) if positive.size else None,
-                "sensitivity": float(true / positive.size) if positive.size else None,
-                "specificity": float(1 - false / negative.size) if negative.size else None,
+                "positives": positives,
+                "negatives": negatives,
+                "f1": float(2 * true / (positives + true + false)) if positives else None,
+                "sensitivity": float(true / positives) if positives else None,
+                "specificity": float(1 - false / negatives) if negatives else None,
             }
 
     def state_dict(self) -> dict[str, Any]:
@@ -122,6 +133,9 @@ class ThresholdSearch:
             finding: dict(zip(("threshold", "scale", "bias"), row), validation=self.validation.get(finding))
             for finding, row in zip(self.findings, numbers)
         }
+        if self.rule == MOST_PROBABLE:
+            for row in per_finding.values():
+                del row["threshold"]
         return {**self.options, "findings": self.findings, "per_finding": per_finding, "warnings": self.warnings}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -137,7 +151,7 @@ class ThresholdSearch:
                 )
         rows = [state["per_finding"][finding] for finding in self.findings]
         self.thresholds, self.scales, self.biases = (
-            np.array([row[key] for row in rows], np.float64) for key in ("threshold", "scale", "bias")
+            np.array([row.get(key, 0.5) for row in rows], np.float64) for key in ("threshold", "scale", "bias")
         )
         self.validation = {f: row["validation"] for f, row in zip(self.findings, rows) if row["validation"]}
         self.warnings = list(state["warnings"])
@@ -157,3 +171,9 @@ class ThresholdSearch:
 
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
         return cal.probabilities(logits, self.scales, self.biases, self.multiclass)
+
+    def _present(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return what is present, (…,K) bool."""
+        if self.rule == MOST_PROBABLE:
+            return probabilities == probabilities.max(axis=-1, keepdims=True)
+        return probabilities >= self.thresholds
