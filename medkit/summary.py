@@ -10,7 +10,7 @@ from typing import Any
 
 from medkit.tables import read_csv
 
-_HEADLINES = {
+_HEADLINES: dict[tuple[str, ...], str] = {
     ("accuracy",): "accuracy",
     ("accuracy_any",): "accuracy, anything there",
     ("auroc", "macro"): "macro AUROC",
@@ -22,7 +22,7 @@ _RESULTS = (
     *("report.html", "table/table.md", "table/plot.png", "predictions.csv", "boxes.csv", "segmentation.csv"),
     *("metrics.json", "problems.csv"),
 )
-_SEGMENTATION = {
+_SEGMENTATION: dict[tuple[str, ...], str] = {
     ("plain", "iou", "all"): "mean IoU",
     ("gated", "iou", "all"): "mean IoU, gated",
     ("gated", "iou", "lesion"): "  of lesion images",
