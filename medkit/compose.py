@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
+from monai.data import MetaTensor, get_track_meta, set_track_meta
 from monai.transforms import Compose
 
 from medkit import contracts as c
@@ -65,7 +67,8 @@ class SafeCompose(Compose):
         try:
             if sample[c.REASON]:
                 raise DataError(sample[c.REASON])
-            done = super().__call__(sample, start, end, threading, lazy)
+            with _metadata(start == 0):
+                done = super().__call__(sample, start, end, threading, lazy)
             return self._framed(done, start)
         except Exception as error:  # whatever a decoder or a transform raises becomes this file's record
             cause = root_cause(error)
@@ -126,6 +129,22 @@ class SafeCompose(Compose):
 
     def _no_mask(self) -> torch.Tensor:
         return torch.full((1, *self.image_shape[1:]), torch.nan)
+
+
+@contextmanager
+def _metadata(wanted: bool) -> Iterator[None]:
+    """Switch MONAI's metadata off where a cached image has none left: it is half of the time of random transforms.
+
+    The switch is one for all threads, so only the main one moves it.
+    """
+    if wanted or not get_track_meta() or current_thread() is not main_thread():
+        yield
+        return
+    set_track_meta(False)
+    try:
+        yield
+    finally:
+        set_track_meta(True)
 
 
 def _plain(image: Any) -> torch.Tensor:

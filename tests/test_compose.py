@@ -8,8 +8,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.data import CacheDataset, DataLoader, MetaTensor
-from monai.transforms import CenterSpatialCropd, Flipd, MapTransform, RandFlipd, Resized, Rotate90d, SpatialPadd
+from monai.data import CacheDataset, DataLoader, MetaTensor, get_track_meta
+from monai.transforms import (
+    CenterSpatialCropd,
+    Flipd,
+    MapTransform,
+    RandAffined,
+    RandFlipd,
+    Resized,
+    Rotate90d,
+    SpatialPadd,
+)
 
 import medkit
 from medkit.errors import DataError, NotAssessed
@@ -107,6 +116,29 @@ def test_more_boxes_than_expected_are_an_error_record():
 def test_random_transforms_on_a_cached_image_leave_no_frame():
     dataset = CacheDataset([{"image": "a"}], compose(RandFlipd("image", prob=1.0)), progress=False)
     assert np.isnan(dataset[0]["frame_affine"]).all()
+
+
+class Noted(RandAffined):
+    """Says whether MONAI tracked metadata while it ran, and fails where it is asked to."""
+
+    def __call__(self, data, lazy=None):
+        self.tracked = get_track_meta()
+        if "unlucky" in data["file"]:
+            raise ValueError("unlucky")
+        return super().__call__(data, lazy)
+
+
+def test_a_cached_image_goes_through_random_transforms_without_metadata_to_the_same_pixels():
+    random = Noted("image", prob=1.0, rotate_range=0.3, scale_range=0.2, padding_mode="border")
+    whole = compose(Resized("image", (50, 40)), random, size=(50, 40))
+    direct = whole.set_random_state(3)({"image": "a"})["image"]
+    assert random.tracked
+    dataset = CacheDataset([{"image": "a"}, {"image": "unlucky"}], whole, progress=False)
+    whole.set_random_state(3)
+    assert torch.equal(dataset[0]["image"], direct)
+    assert not random.tracked
+    assert dataset[1]["status"] == "error"
+    assert get_track_meta()
 
 
 def test_it_pickles_for_data_loading_workers():
