@@ -112,8 +112,10 @@ class Bundle:
         for stage in stages:
             for name in stage.config:
                 if not (self.root / "configs" / name).is_file():
+                    there = [path.name for path in (self.root / "configs").glob("*.yaml")]
+                    hint = did_you_mean(name, there)
                     raise ConfigError(
-                        f'stage {stage.name} names config "{name}", which is not in {self.root / "configs"}'
+                        f'stage {stage.name} names config "{name}", which is not in {self.root / "configs"}.{hint}'
                     )
         return replace(self, stages=stages)
 

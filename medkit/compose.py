@@ -15,7 +15,7 @@ from monai.data import MetaTensor, get_track_meta, set_track_meta
 from monai.transforms import Compose
 
 from medkit import contracts as c
-from medkit.errors import DataError, NotAssessed, root_cause
+from medkit.errors import ConfigError, DataError, NotAssessed, root_cause
 
 
 class SafeCompose(Compose):
@@ -24,7 +24,7 @@ class SafeCompose(Compose):
     Whatever goes in comes out with the same keys and shapes, so that any DataLoader stacks it and each file keeps its
     place. A sample whose transforms raise keeps its place as well: its image becomes zeros, its label NaN (losses,
     samplers and metrics skip NaN), ``status`` becomes ``error`` or ``not_assessed`` and ``reason`` says why. Reading a
-    file is where this happens; a mistake in the configuration fails every file and is then reported as such.
+    file is where this happens; a `ConfigError` is no file's fault and is raised.
 
     The frame (see `medkit.contracts.FRAME_AFFINE`) is read off MONAI's affine, so every MONAI spatial transform is
     undone by arithmetic, not by resampling.
@@ -40,6 +40,7 @@ class SafeCompose(Compose):
         strict: raise instead of recording.
 
     Raises:
+        ConfigError: a transform that its configuration does not fit.
         DataError: with ``strict``, the first failing file and its reason.
     """
 
@@ -72,6 +73,8 @@ class SafeCompose(Compose):
             return self._framed(done, start)
         except Exception as error:  # whatever a decoder or a transform raises becomes this file's record
             cause = root_cause(error)
+            if isinstance(cause, ConfigError):  # no file's fault
+                raise cause from error
             not_for_model = isinstance(cause, NotAssessed)
             reason = " ".join(str(cause).split()) or type(cause).__name__
             if self.strict and not not_for_model:

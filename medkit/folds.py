@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
@@ -73,11 +74,11 @@ class Folds:
         if section not in choices:
             hint = did_you_mean(section, choices)
             raise ConfigError(f'section "{section}" is unknown.{hint} Choices: {", ".join(choices)}.')
-        if not 0 <= fold < self.count:
+        if not isinstance(fold, Integral) or not 0 <= fold < self.count:
             raise ConfigError(f"fold {fold} was asked for, there are {self.count}: give 0 to {self.count - 1}")
         held_out = np.zeros(len(self.fold), bool)
         if without is not None:
-            if not 0 <= without < self.count - 2 or self.count < 4:
+            if not isinstance(without, Integral) or not 0 <= without < self.count - 2 or self.count < 4:
                 raise ConfigError(
                     f"without {without}: the training set has {self.count - 2} folds of which one can be held out; "
                     f"give 0 to {self.count - 3}, with at least 4 folds"
@@ -120,9 +121,9 @@ def make_folds(
         ConfigError: an option has no such value.
         DataError: a name twice, fewer groups than folds, or a class that some section lacks.
     """
-    _check(names, groups, classes, split)
-    if folds < 3:
-        raise ConfigError(f"folds {folds}: at least 3 are needed, for test, validation and training")
+    _check(names, groups, classes, split, seed)
+    if not isinstance(folds, Integral) or folds < 3:
+        raise ConfigError(f"folds {folds!r}: a whole number of at least 3 is needed, for test, validation and training")
     divided = Folds(list(names), list(groups), list(classes), _divide(groups, classes, folds, seed, split), split)
     return _complete(divided, sparse, range(folds))
 
@@ -155,7 +156,7 @@ def ratio_folds(
         ConfigError: an option has no such value.
         DataError: as `make_folds`.
     """
-    _check(names, groups, classes, split)
+    _check(names, groups, classes, split, seed)
     if not (0 < test <= 0.5 and 0 < validation <= (1 - test) / 2):
         raise ConfigError(
             f"test {test} and validation {validation}: give test up to 0.5, validation up to half of the rest"
@@ -212,7 +213,9 @@ def read_folds(
     return Folds(list(names), [groups[n] for n in names], list(classes), numbers, split)
 
 
-def _check(names: Sequence[str], groups: Sequence[str], classes: Sequence[str], split: str) -> None:
+def _check(names: Sequence[str], groups: Sequence[str], classes: Sequence[str], split: str, seed: int) -> None:
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ConfigError(f"seed {seed!r}: give a whole number from 0 on")
     if split not in ("grouped", "random"):
         raise ConfigError(f'split "{split}" is unknown: give grouped or random')
     if not len(names) == len(groups) == len(classes):

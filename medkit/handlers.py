@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +124,13 @@ class Fit:
     Args:
         parts: name → part with ``fit`` and ``state_dict`` (`medkit.contracts.Fittable`).
         path: the JSON file.
-        checkpoint: the weights that the network uses.
+        checkpoint: the weights that the network uses; all the files that what is learnt depends on.
 
     Raises:
         DataError: no sample could be read.
     """
 
-    def __init__(self, parts: Mapping[str, c.Fittable], path: str, checkpoint: str) -> None:
+    def __init__(self, parts: Mapping[str, c.Fittable], path: str, checkpoint: str | Sequence[str]) -> None:
         self.parts = dict(parts)
         self.path = path
         self.checkpoint = checkpoint
@@ -158,7 +158,19 @@ class Fit:
             part.fit(self.samples)
         states = {name: part.state_dict() for name, part in self.parts.items()}
         if idist.get_rank() == 0:
-            write_json(self.path, {"format": 1, "checkpoint_sha256": sha256(self.checkpoint), "parts": states})
+            write_json(self.path, {"format": 1, "checkpoint_sha256": _hashes(self.checkpoint), "parts": states})
+
+
+def _hashes(files: str | Sequence[str]) -> str | list[str]:
+    """Return the SHA-256 of a file, or of each of several.
+
+    Raises:
+        CheckpointError: one is not there.
+    """
+    try:
+        return sha256(files) if isinstance(files, str) else [sha256(file) for file in files]
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{error.filename} is not there: run the stage that makes it") from error
 
 
 class LoadFit:
@@ -167,13 +179,13 @@ class LoadFit:
     Args:
         parts: name → part, as given to `Fit`.
         path: the JSON file.
-        checkpoint: the weights that the network uses.
+        checkpoint: the weights that the network uses; the files, in order, that were given to `Fit`.
 
     Raises:
         CheckpointError: the file is missing, lacks a part, or was fitted for another checkpoint.
     """
 
-    def __init__(self, parts: Mapping[str, c.Fittable], path: str, checkpoint: str) -> None:
+    def __init__(self, parts: Mapping[str, c.Fittable], path: str, checkpoint: str | Sequence[str]) -> None:
         self.parts = dict(parts)
         self.path = path
         self.checkpoint = checkpoint
@@ -191,7 +203,7 @@ class LoadFit:
             raise CheckpointError(
                 f"operating points {self.path} cannot be read ({error}): run the fit stage"
             ) from error
-        if fitted_for != sha256(self.checkpoint):
+        if fitted_for != _hashes(self.checkpoint):
             raise CheckpointError(
                 f"{self.path} was fitted for another checkpoint than {self.checkpoint}: run the fit stage for this one"
             )

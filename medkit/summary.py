@@ -12,7 +12,7 @@ from medkit.tables import read_csv
 
 _HEADLINES: dict[tuple[str, ...], str] = {
     ("accuracy",): "accuracy",
-    ("accuracy_any",): "accuracy, anything there",
+    ("accuracy_any",): "accuracy, any or none",
     ("auroc", "macro"): "macro AUROC",
     ("localization", "hit_rate_iou_0_3"): "true boxes hit (IoU > 0.3)",
     ("localization", "hit_rate_iou_0_3_random"): "  random-box control",
@@ -24,8 +24,9 @@ _RESULTS = (
 )
 _SEGMENTATION: dict[tuple[str, ...], str] = {
     ("plain", "iou", "all"): "mean IoU",
+    ("plain", "iou", "lesion"): "  images with a lesion",
     ("gated", "iou", "all"): "mean IoU, gated",
-    ("gated", "iou", "lesion"): "  of lesion images",
+    ("gated", "iou", "lesion"): "  images with a lesion",
 }
 
 
@@ -40,7 +41,7 @@ def closing_lines(run_dir: Path) -> Iterator[str]:
         what = "not assessed" if status == "not_assessed" else "not readable"
         yield f"{stage}: {count} {what}, e.g. {Path(example['file']).name}: {example['reason']}"
     for name in _RESULTS:
-        if (run_dir / name).is_file():
+        if (run_dir / name).is_file() and (name != "boxes.csv" or read_csv(run_dir / name)):
             yield str(run_dir / name)
 
 

@@ -127,3 +127,8 @@ def test_closed_images_change_nothing_but_the_mean_they_are_counted_in(network, 
 def test_a_batch_of_closed_images_leaves_the_weights_as_they_are(network, loss):
     before = torch.cat([weight.detach().flatten() for weight in network.parameters()])
     assert torch.equal(trained(network, batch_of([0.1, 0.2]), loss), before)
+
+
+def test_a_gate_that_is_off_changes_nothing():
+    x = numbers(3, 1, 2, 2)
+    assert torch.equal(run(x, [0.0, 0.4, float("nan")], mode="off"), x)

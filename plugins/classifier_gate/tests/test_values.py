@@ -64,6 +64,32 @@ def test_several_tables_are_one_and_are_read_once(table, tmp_path):
     assert gate_of(values, "b") == 0.5
 
 
+def test_a_folder_stands_for_the_tables_of_its_parts(table, tmp_path):
+    for part, file in (("0", "a"), ("1", "b")):
+        (tmp_path / part).mkdir()
+        table(f"{part}/predictions.csv", **{file: 0.25})
+    values = medkit.transform("gate_values", predictions=str(tmp_path))
+    assert gate_of(values, "a") == gate_of(values, "b") == 0.75
+
+
+def test_images_that_moved_are_known_by_folder_and_name_if_only_one_is_called_so(tmp_path):
+    files = {"/old/benign/1.png": 0.25, "/old/normal/1.png": 0.5, "/old/x/normal/2.png": 0, "/old/y/normal/2.png": 0}
+    rows = [{"file": file, "status": "ok", "probability_normal": p} for file, p in files.items()]
+    write_csv(tmp_path / "p.csv", COLUMNS, rows)
+    values = medkit.transform("gate_values", predictions=str(tmp_path / "p.csv"))
+    assert values({"image": "/new/benign/1.png"})["gate"] == 0.75
+    assert values({"image": "/new/normal/1.png"})["gate"] == 0.5
+    with pytest.raises(ConfigError, match=r"2\.png is not in"):
+        values({"image": "/new/normal/2.png"})
+
+
+def test_an_image_in_no_table_ends_the_run_and_is_no_bad_file(table):
+    reading = [medkit.transform("gate_values", predictions=table(a=0.25))]
+    compose = medkit.SafeCompose(reading, spatial_size=(8, 8), classes=1, masks=True)
+    with pytest.raises(ConfigError, match="is not in"):
+        compose({"image": "/busi/z.png"})
+
+
 def test_a_cache_may_hold_what_follows():
     values = medkit.transform("gate_values", predictions=[])
     assert isinstance(values, Transform), "CacheDataset caches nothing from the first step on that is no Transform"
@@ -71,7 +97,7 @@ def test_a_cache_may_hold_what_follows():
 
 def test_what_is_missing_or_double_is_named(table, tmp_path):
     values = medkit.transform("gate_values", predictions=table(a=0.25))
-    with pytest.raises(DataError, match=r"/busi/z\.png is not in .*predictions\.csv: run the stage"):
+    with pytest.raises(ConfigError, match=r"/busi/z\.png is not in .*predictions\.csv: run the stage"):
         gate_of(values, "z")
     values = medkit.transform("gate_values", predictions=[table(a=0.25), table("again.csv", b=0.1, a=0.3)])
     with pytest.raises(DataError, match=r"/busi/a\.png is in .*predictions\.csv and again in .*again\.csv"):
@@ -97,10 +123,10 @@ def test_an_image_that_cannot_be_read_keeps_its_place_in_the_batch(table):
             raise ValueError("broken")
         return {**sample, "image": torch.zeros(1, 4, 4)}
 
-    values = medkit.transform("gate_values", predictions=table(a=0.25, b=0.5))
+    values = medkit.transform("gate_values", predictions=table(a=0.25, b=0.5, z=""))
     compose = medkit.SafeCompose([values, read], spatial_size=(4, 4), classes=3)
     data = [{"image": f"/busi/{file}.png"} for file in "abz"]
     batch = list_data_collate([compose(sample) for sample in data])
-    assert batch["status"] == ["ok", "error", "error"]
+    assert batch["status"] == ["ok", "error", "ok"]
     torch.testing.assert_close(batch["gate"], torch.tensor([0.75, 0.5, torch.nan]), equal_nan=True)
     assert all(sample.keys() == {"image"} for sample in data), "the data set is left as it was"

@@ -315,6 +315,25 @@ def test_every_file_is_written_and_equal_files_make_equal_bytes(run_dir):
     assert b"<dc:date>" not in first["plot.svg"]
 
 
+def test_slices_of_a_volume_count_each_and_belong_to_its_group(tmp_path):
+    classes = ("no", "yes")
+    columns = ("image", "group", "class", "fold")
+    volumes = [(f"{classes[n % 2]}/v{n}.nii.gz", f"g{n // 2}", classes[n % 2], n // 2 % 3) for n in range(12)]
+    write_csv(tmp_path / "folds.csv", columns, (dict(zip(columns, row)) for row in volumes))
+    for fold in range(3):
+        rows = [
+            {"file": f"/data/{name}#axial:{index}", "status": "ok"}
+            | {f"{kind}_{c}": int(c == truth) for c in classes for kind in ("label", "probability")}
+            for name, _, truth, tested in volumes
+            if tested == fold
+            for index in (10, 11)
+        ]
+        write_csv(tmp_path / f"fold{fold}.csv", list(rows[0]), rows)
+    row = table(tmp_path, {"name": "cut", "kind": "classification", "files": "fold[0-9].csv"})["rows"][0]
+    assert (row["images"], row["patients"], row["folds"]) == (24, 6, ["0", "1", "2"])
+    assert row["scores"]["accuracy"]["n"] == 24
+
+
 def test_a_share_of_the_training_set_becomes_images(run_dir):
     points = [
         {"images": 1, "files": "fold*/dice/segmentation.csv"},

@@ -85,18 +85,9 @@ def brain_mri(
     Reference:
         Chakrabarty N. 2019, Brain MRI Images for Brain Tumor Detection, Kaggle.
     """
-    for name, value, choices in (
-        ("section", section, (*SECTIONS, "all")),
-        ("slices", slices, ("middle", "every", "all")),
-        ("patients", patients, ("id", "volume", "folder")),
-        ("plane", plane, (*PLANES, "acquired")),
-    ):
-        if value not in choices:
-            raise ConfigError(
-                f'{name} "{value}" is unknown.{did_you_mean(str(value), choices)} Choices: {", ".join(choices)}.'
-            )
-    if slice_count < 1 or slice_step < 1:
-        raise ConfigError(f"slice_count {slice_count} and slice_step {slice_step}: both are at least 1")
+    _one_of("section", section, (*SECTIONS, "all"))
+    _one_of("patients", patients, ("id", "volume", "folder"))
+    require_slices(plane, slices, slice_count, slice_step)
     root = Path(dataset_dir).expanduser().resolve()
     entries = read_layout(root, patients)
     groups = _groups(entries, look_alike_threshold, root, tables_dir)
@@ -106,15 +97,14 @@ def brain_mri(
     samples: list[Sample] = []
     for n in divided.section(section, fold).tolist():
         entry = entries[n]
-        shown = _slices(entry, plane, slices, slice_count, slice_step) if entry.volume else [("", -1)]
-        for cut, index in shown:
+        for across, index in cut(entry, plane, slices, slice_count, slice_step):
             samples.append(
                 {
                     IMAGE: str(entry.path),
                     LABEL: np.eye(2, dtype=np.float32)[int(entry.tumour)],
                     PATIENT: divided.groups[n],
                     SLICE: index,
-                    PLANE: cut,
+                    PLANE: across,
                     SYNTHETIC: synthetic,
                 }
             )
@@ -166,8 +156,24 @@ def _divided(
     return divided
 
 
-def _slices(entry: Entry, plane: str, slices: Slices, count: int, step: int) -> list[tuple[str, int]]:
-    """Return (plane, index) of the chosen slices that are not empty."""
+def require_slices(plane: str, slices: str, slice_count: int, slice_step: int) -> None:
+    """Raise `ConfigError` for options by which no volume can be cut."""
+    _one_of("plane", plane, (*PLANES, "acquired"))
+    _one_of("slices", slices, ("middle", "every", "all"))
+    if slice_count < 1 or slice_step < 1:
+        raise ConfigError(f"slice_count {slice_count} and slice_step {slice_step}: both are at least 1")
+
+
+def _one_of(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        hint = did_you_mean(str(value), choices)
+        raise ConfigError(f'{option} "{value}" is unknown.{hint} Choices: {", ".join(choices)}.')
+
+
+def cut(entry: Entry, plane: str, slices: Slices, count: int, step: int) -> list[tuple[str, int]]:
+    """Return (plane, index) of the chosen slices that are not empty; of a bitmap an empty plane and -1."""
+    if not entry.volume:
+        return [("", -1)]
     try:
         volume = read_volume(entry.path)
     except DataError as error:

@@ -11,7 +11,12 @@ def medkit_datasets():
             "medkit_brain_mri.dataset:brain_mri",
             "brain MRI below folders yes and no: bitmaps, and NIfTI, MetaImage and DICOM series cut into slices",
             "Chakrabarty 2019, Brain MRI Images for Brain Tumor Detection",
-        )
+        ),
+        Component(
+            "brain_mri_folder",
+            "medkit_brain_mri.folder:brain_mri_folder",
+            "new bitmaps, volumes and DICOM series below a folder, without labels; a series counts once",
+        ),
     ]
 
 

@@ -74,6 +74,19 @@ def read_layout(root: Path, patients: Patients = "id") -> list[Entry]:
     return entries
 
 
+def read_folder(root: Path) -> list[Entry]:
+    """Return every image below a folder that has no classes, as `read_layout` does; ``tumour`` says nothing.
+
+    Raises:
+        DataError: there is no such folder, or it holds nothing.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder: give the path of a folder of images")
+    if not (files := _files(root)):
+        raise DataError(f"{root} holds no file: give a folder of bitmaps, volumes or DICOM series")
+    return _entries(False, [(file, root) for file in files], "id")
+
+
 def _homes(root: Path) -> dict[str, list[Path]]:
     """Return the folders of each class: those directly in ``root`` first, then those in `NESTED`."""
     if not root.is_dir():

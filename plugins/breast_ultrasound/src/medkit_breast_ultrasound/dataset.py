@@ -78,7 +78,7 @@ def breast_ultrasound(
             ``mask``, unless ``task`` is ``segmentation``.
         look_alike_threshold: bits of 512 in which look-alikes may differ.
         without: 0…K-3: leave this one of the training folds out of the training set.
-        share: this part of the section, spread evenly over it, for learning curves.
+        share: this part of the training section, spread evenly over it, for learning curves.
         limit: at most this many samples, spread evenly over the section.
 
     Raises:
@@ -115,7 +115,8 @@ def breast_ultrasound(
     chosen = division.section(section, fold, without).tolist()
     if not chosen:
         raise DataError(f'section "{section}" of fold {fold} in {layout.root} is empty: ask for fewer folds')
-    chosen = [chosen[n] for n in spread(len(chosen), share)]
+    if section == "training":
+        chosen = [chosen[n] for n in spread(len(chosen), share)]
     if limit is not None and limit < len(chosen):
         chosen = [chosen[n * len(chosen) // limit] for n in range(limit)]
     return [_sample(items[n], division.groups[n], task) for n in chosen]

@@ -21,7 +21,8 @@ class GatedInferer(Inferer):
     gradient is 0. It still counts in the batch: its constant loss is in the mean, and batch normalisation sees it.
 
     Args:
-        mode: ``hard``: the gate is rounded to 1 from ``threshold``, else 0; ``soft``: it is taken as it is.
+        mode: ``hard``: the gate is rounded to 1 from ``threshold``, else 0; ``soft``: it is taken as it is; ``off``: it
+            is always 1.
         threshold: for ``hard``.
         inferer: what runs the network, e.g. MONAI's ``SlidingWindowInferer``; None: the network itself.
 
@@ -37,13 +38,13 @@ class GatedInferer(Inferer):
 
     def __init__(
         self,
-        mode: Literal["hard", "soft"] = "hard",
+        mode: Literal["hard", "soft", "off"] = "hard",
         *,
         threshold: float = 0.5,
         inferer: Inferer | None = None,
     ) -> None:
-        if mode not in ("hard", "soft"):
-            raise ConfigError(f'gated_inferer: mode "{mode}" is unknown: choose hard or soft')
+        if mode not in ("hard", "soft", "off"):
+            raise ConfigError(f'gated_inferer: mode "{mode}" is unknown: choose hard, soft or off')
         if not 0 <= threshold <= 1:
             raise ConfigError(f"gated_inferer: threshold {threshold}: give a probability from 0 to 1")
         self.mode = mode
@@ -76,7 +77,7 @@ class GatedInferer(Inferer):
                 f"gated_inferer: one gate for each of {len(inputs)} images was asked for, {found} was found: use "
                 "medkit.PrepareBatch with extra: [gate], and gate_values in the preprocessing"
             )
-        gate = gate.nan_to_num(1.0)
+        gate = gate.nan_to_num(1.0) if self.mode != "off" else torch.ones_like(gate)
         if self.mode == "hard":
             gate = gate >= self.threshold
         return gated(self.inferer(inputs, network, *args, **kwargs), gate)

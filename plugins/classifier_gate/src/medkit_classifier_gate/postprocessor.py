@@ -120,6 +120,11 @@ class ClassifierGate:
             "mean_iou_open": float(plain.mean()),
             "mean_iou_gated": float(gated.mean()),
         }
+        if 2 * (lost := self.validation["lesions_closed"]) > lesion.sum():
+            self.warnings.append(
+                f"the gate removes {lost} of {lesion.sum()} lesions in validation: empty masks score better than this "
+                "segmentation, which has learnt too little to be used"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Return options, threshold, what validation showed, and ``warnings``."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 
 from medkit.errors import DataError
 from medkit.tables import read_csv
 
+_SLICE = re.compile(r"#[a-z]+:\d+$")
+
 
 class Groups:
     """The images of a folds.csv, found by the end of a path, on whatever machine the path was written.
+
+    A slice of a volume, ``scan.nii.gz#axial:10``, belongs to the volume's row.
 
     Args:
         path: CSV with the columns ``image``, ``group`` and ``fold``, as `medkit.folds.Folds.write` gives it.
@@ -28,15 +33,17 @@ class Groups:
         self.group = {row["image"]: row["group"] for row in rows}
         self.fold = {row["image"]: row["fold"] for row in rows}
 
-    def find(self, file: str) -> str:
-        """Return the name that folds.csv has for a file.
+    def find(self, file: str) -> tuple[str, str]:
+        """Return the name that folds.csv has for a file, and the same with the slice that the file names.
 
         Raises:
             DataError: it has none.
         """
-        parts = PurePosixPath(file.replace("\\", "/")).parts
+        found = _SLICE.search(file)
+        part = found[0] if found else ""
+        parts = PurePosixPath(file.removesuffix(part).replace("\\", "/")).parts
         names = ("/".join(parts[start:]) for start in range(len(parts)))
         for name in names:
             if name in self.group:
-                return name
+                return name, name + part
         raise DataError(f"{file} is not in {self.path}: name the folds.csv that this cross-validation used")

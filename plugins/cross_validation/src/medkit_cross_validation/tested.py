@@ -65,6 +65,7 @@ def read_tested(run_dir: Path, row: Row, groups: Groups | None = None) -> Tested
     tested: dict[str, dict[str, list[float]]] = defaultdict(dict)
     source: dict[tuple[str, str], str] = {}
     patients: dict[str, str] = {}
+    folds: set[str] = set()
     for file in files:
         table = read_csv(run_dir / file)
         here = _columns(row, file, table, groups)
@@ -73,23 +74,23 @@ def read_tested(run_dir: Path, row: Row, groups: Groups | None = None) -> Tested
         columns = here
         seed = found[0] if (found := _SEED.search(file)) else ""
         for record in table:
-            image = groups.find(record["file"]) if groups else record["file"]
+            row_of, image = groups.find(record["file"]) if groups else ("", record["file"])
             if (seed, image) in source:
                 raise DataError(
                     f'row "{row.name}": {image} is tested twice, in {source[seed, image]} and {file}: name each fold '
                     "once (several seeds are told apart by seed0, seed1 … in the path)"
                 )
             source[seed, image] = file
-            patients[image] = groups.group[image] if groups else record["patient_id"]
+            patients[image] = groups.group[row_of] if groups else record["patient_id"]
+            folds |= {groups.fold[row_of]} if groups else set()
             cells = [record[name] if record["status"] == "ok" else "" for name in columns]
             tested[seed][image] = [_number(cell, file, name) for cell, name in zip(cells, columns)]
     seeds, images = sorted(tested), sorted(patients)
     for seed in seeds:
         require_same(f'row "{row.name}", {seed or "no seed"}', tested[seed], "another seed", images)
     numbers = np.array([[tested[seed][image] for image in images] for seed in seeds])
-    folds = sorted({groups.fold[image] for image in images}) if groups else []
     groups_of = [patients[image] for image in images]
-    result = Tested(row.name, files, seeds, images, groups_of, folds, measured(row, columns, numbers))
+    result = Tested(row.name, files, seeds, images, groups_of, sorted(folds), measured(row, columns, numbers))
     if result.not_measured == len(images):
         raise DataError(f'row "{row.name}": none of its {len(images)} images could be measured')
     return result

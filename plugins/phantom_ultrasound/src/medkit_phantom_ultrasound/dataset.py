@@ -51,7 +51,7 @@ def phantom_ultrasound(
         fold: which one is tested; the next one validates.
         split: ``random`` ignores that two images may show one patient.
         without: 0…K-3: leave this one of the training folds out of the training set.
-        share: this part of the section, spread evenly over it, for learning curves.
+        share: this part of the training section, spread evenly over it, for learning curves.
         folds_csv: where the division is written, to be read by people and tables; it follows from the options.
         task: ``tumour`` merges the label to one-hot (tumour, no tumour); the others keep (benign, malignant, normal).
         quiet: show no progress bar.
@@ -79,7 +79,8 @@ def phantom_ultrasound(
         if folds_csv:
             division.write(folds_csv)
         rows = [rows[n] for n in division.section(section, fold, without)]
-    rows = [rows[n] for n in spread(len(rows), share)]
+    if section == "training":
+        rows = [rows[n] for n in spread(len(rows), share)]
     return [_sample(folder, row, task) for row in rows]
 
 

@@ -47,7 +47,8 @@ class HtmlReport:
         max_megabytes: stop embedding when the images need this much.
         negative: the class that means that nothing was found: it is no finding.
         gate: the JSON file in which `medkit.Fit` stored the gate, for its threshold.
-        data_dir: the folder that paths in ``look_alikes/`` are relative to; with it, some pairs are shown.
+        data_dir: the folder that paths in ``look_alikes/`` are relative to; with it, some pairs are shown,
+            unless another run made the model.
         quiet: no progress bar.
 
     Raises:
@@ -163,7 +164,7 @@ class HtmlReport:
             synthetic=synthetic_images > 0 or folder.synthetic_model,
             headlines=headlines(folder.metrics),
             segmentation=segmentation_rows(folder.segmentation_metrics),
-            alike=look_alikes(self.model_dir / "look_alikes", self.data_dir, self.reader),
+            alike=look_alikes(self.model_dir / "look_alikes", None if folder.elsewhere else self.data_dir, self.reader),
             classes=class_rows(folder.metrics, folder.evaluation, self.findings),
             curves=learning_curves(folder.history),
             printable=printable,

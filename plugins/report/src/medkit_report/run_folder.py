@@ -31,6 +31,7 @@ class RunFolder:
         history: its history.csv.
         card: the card beside the model's weights, with their ``sha256``.
         thresholds: finding → operating point.
+        most_probable: there are no thresholds: one class is present, the most probable.
         gate_threshold: below it the gate is closed; None where nobody said.
         elsewhere: the model was made by another run than this one.
     """
@@ -47,6 +48,7 @@ class RunFolder:
     history: list[dict[str, str]]
     card: dict[str, Any]
     thresholds: dict[str, float]
+    most_probable: bool
     gate_threshold: float | None
     elsewhere: bool
 
@@ -75,7 +77,8 @@ class RunFolder:
         if weights.is_file():
             card["sha256"] = sha256(weights)
         fitted = _json(model_dir / "models" / "operating_points.json", {})
-        points = fitted.get("parts", {}).get("operating_points", {}).get("per_finding", {})
+        part = fitted.get("parts", {}).get("operating_points", {})
+        points = part.get("per_finding", {})
         gates = _json(gate, {}).get("parts", {}) if gate else {}
         return cls(
             predictions,
@@ -90,6 +93,7 @@ class RunFolder:
             read_csv(model_dir / "history.csv"),
             card,
             {finding: float(point["threshold"]) for finding, point in points.items() if "threshold" in point},
+            part.get("rule") == "most_probable",
             next((float(part["threshold"]) for part in gates.values() if part.get("threshold") is not None), None),
             model_dir.resolve() != run_dir.resolve(),
         )
