@@ -277,6 +277,7 @@ class Run:
         return {
             "config": digest(_identity(config)),
             "data": fingerprint(config.get("dataset_dir")),
+            "files": _given_files(config, output_dir),
             "needs": {name: sha256(model_dir / name) for name in stage.needs},
             "makes": {name: sha256(output_dir / name) for name in stage.makes},
         }
@@ -384,6 +385,13 @@ def _model_folder(request: Request, stages: list[Stage], output_dir: Path) -> Pa
 def _needed_from_outside(stages: list[Stage]) -> list[str]:
     made = {name for stage in stages for name in stage.makes}
     return [name for name in dict.fromkeys(n for stage in stages for n in stage.needs) if name not in made]
+
+
+def _given_files(config: Mapping[str, Any], output_dir: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file outside the run that a top-level key names, such as weights or folds."""
+    paths = {key: Path(value) for key, value in config.items() if isinstance(value, str) and os.sep in value}
+    outside = {key: path for key, path in paths.items() if not path.is_relative_to(output_dir) and path.is_file()}
+    return {key: sha256(path) for key, path in outside.items()}
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:

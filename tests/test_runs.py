@@ -83,6 +83,18 @@ def test_a_missing_or_changed_product_runs_its_stage_and_what_needs_it(bundle, t
     assert not any("done before" in line for line in lines)
 
 
+def test_a_given_file_that_changed_runs_the_stages_that_name_it(bundle, tmp_path):
+    given = tmp_path / "given.json"
+    given.write_text("1")
+    _, lines = execute(bundle, tmp_path / "runs", overrides={"value": str(given)})
+    assert not any("done before" in line for line in lines)
+    _, lines = execute(bundle, tmp_path / "runs", overrides={"value": str(given)})
+    assert all("done before" in line for line in lines)
+    given.write_text("2")
+    _, lines = execute(bundle, tmp_path / "runs", overrides={"value": str(given)})
+    assert not any("done before" in line for line in lines)
+
+
 def test_a_stage_alone_continues_the_latest_run(bundle, tmp_path):
     with pytest.raises(DataError, match=r'stage "second" needs .*a.json'):
         execute(bundle, tmp_path / "runs", stages=("second",))
