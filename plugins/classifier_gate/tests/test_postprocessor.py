@@ -103,7 +103,7 @@ def test_a_sample_that_failed_has_empty_texts():
 
 
 def test_a_hard_fit_equals_brute_force_and_is_what_the_part_then_does():
-    part, samples = gate_part(), validation()
+    part, samples = gate_part(standard_errors=0), validation()
     ungated = mean_iou(gate_part(mode="off"), samples)
     part.fit([part(s) for s in samples])
     stated = part.state_dict()["validation"]
@@ -121,6 +121,22 @@ def test_a_hard_fit_equals_brute_force_and_is_what_the_part_then_does():
     assert (stated["images"], stated["lesions"]) == (40, 26)
     assert (stated["closed"], stated["lesions_closed"]) == (len(closed), len(lesions_closed))
     assert part.warnings == []
+    careful = gate_part()
+    careful.fit([careful(s) for s in samples])
+    assert careful.threshold <= part.threshold
+    assert ungated < mean_iou(careful, samples) <= best
+
+
+def test_a_gate_that_removes_most_lesions_says_so():
+    """A useless segmentation and a classifier that puts normal images and most lesions on one side."""
+    samples = [sample(0.9 if n < 2 else 0.2, lesion=n < 9, seed=n) for n in range(40)]
+    nothing = [{**s, "pred": torch.full((1, 8, 10), 9.0)} for s in samples]
+    part = gate_part()
+    part.fit([part(s) for s in nothing])
+    assert part.warnings == [
+        "the gate removes 7 of 9 lesions in validation: empty masks score better than this segmentation, which has "
+        "learnt too little to be used"
+    ]
 
 
 def test_a_soft_fit_is_the_best_of_the_grid():

@@ -26,6 +26,25 @@ def test_the_gate_equals_brute_force_over_all_thresholds_and_closes_least(drawn)
     assert found >= 0
 
 
+@given(images, st.sampled_from([0.5, 1.0, 2.0]))
+def test_within_standard_errors_of_the_best_the_gate_closes_least(drawn, standard_errors):
+    gates, ious, empty = (np.array(column) for column in zip(*drawn))
+
+    def gated(threshold):
+        return np.where(gates < threshold, empty, ious)
+
+    every = sorted({0.0, *gates[~np.isnan(gates)], np.nextafter(1, 2)})
+    best = next(gated(t) for t in every if gated(t).mean() >= max(gated(u).mean() for u in every) - 1e-10)
+    found = best_gate(gates, ious, empty, standard_errors)
+    for threshold in every:
+        short = best - gated(threshold)
+        tolerated = short.mean() <= standard_errors * short.std() / np.sqrt(len(short)) + 1e-8
+        if tolerated:
+            assert (gates < found).sum() <= (gates < threshold).sum()
+            break
+    assert (best - gated(found)).mean() <= standard_errors * (best - gated(found)).std() / np.sqrt(len(ious)) + 1e-7
+
+
 def test_the_threshold_lies_midway_and_where_nothing_is_gained_at_zero():
     empty = np.array([True, True, False])
     assert best_gate(np.array([0.1, 0.3, 0.7]), np.array([0.0, 0.0, 0.8]), empty) == pytest.approx(0.5)

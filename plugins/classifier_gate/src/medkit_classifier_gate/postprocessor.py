@@ -33,13 +33,15 @@ class ClassifierGate:
 
     A sample whose status is not ``ok`` has empty texts.
 
-    `fit` places the threshold for the highest mean IoU over validation images whose mask is known: an exact search for
-    ``hard``, never worse than no gate; a grid in steps of 0.05 for ``soft``. It stays at 0.5 where validation has no
-    lesion, which cannot show what a closed gate costs, or no gate.
+    `fit` places the threshold by the mean IoU over validation images whose mask is known: for ``hard`` an exact search
+    for the lowest threshold that falls short of the best one by no more than ``standard_errors``, so that few
+    validation images close the gate only where they speak for it; for ``soft`` the best of a grid in steps of 0.05. It
+    stays at 0.5 where validation has no lesion, which cannot show what a closed gate costs, or no gate.
 
     Args:
         mode: see above.
         mask_threshold: on the probabilities, above 0 and below 1.
+        standard_errors: for ``hard``: of the paired difference; 0: the highest mean IoU on validation itself.
 
     Raises:
         ConfigError: an option has a value that it cannot have.
@@ -50,14 +52,23 @@ class ClassifierGate:
         ```
     """
 
-    def __init__(self, mode: Literal["hard", "soft", "off"] = "hard", *, mask_threshold: float = 0.5) -> None:
+    def __init__(
+        self,
+        mode: Literal["hard", "soft", "off"] = "hard",
+        *,
+        mask_threshold: float = 0.5,
+        standard_errors: float = 1.0,
+    ) -> None:
         if mode not in MODES:
             hint = did_you_mean(str(mode), MODES)
             raise ConfigError(f'classifier_gate: mode "{mode}" is not one of {", ".join(MODES)}.{hint}')
         if not 0 < mask_threshold < 1:
             raise ConfigError(f"classifier_gate: mask_threshold {mask_threshold} must be above 0 and below 1")
+        if not standard_errors >= 0:
+            raise ConfigError(f"classifier_gate: standard_errors {standard_errors} must be at least 0")
         self.mode = mode
         self.mask_threshold = mask_threshold
+        self.standard_errors = standard_errors
         self.threshold = 0.0 if mode == "off" else 0.5
         self.validation: dict[str, Any] = {}
         self.warnings: list[str] = []
@@ -103,7 +114,7 @@ class ClassifierGate:
             self.threshold = 0.5
         fits = lesion.any() and not np.isnan(gates).all()
         if self.mode == "hard" and fits:
-            self.threshold = best_gate(gates, plain, ~lesion)
+            self.threshold = best_gate(gates, plain, ~lesion, self.standard_errors)
         closed = gates < self.threshold
         gated = np.where(closed, ~lesion, plain)
         if self.mode == "soft":
@@ -145,7 +156,8 @@ class ClassifierGate:
 
     @property
     def _options(self) -> dict[str, Any]:
-        return {"mode": self.mode, "mask_threshold": self.mask_threshold}
+        options = {"mode": self.mode, "mask_threshold": self.mask_threshold}
+        return {**options, "standard_errors": self.standard_errors} if self.mode == "hard" else options
 
     def _gate(self, sample: Mapping[str, Any]) -> float:
         """Return the sample's gate; NaN is open, and so is every gate that is switched off."""
