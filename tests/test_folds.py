@@ -185,5 +185,5 @@ def test_a_share_is_spread_evenly(count, share, kept):
 
 
 def test_a_share_beyond_the_whole_is_one_line():
-    with pytest.raises(ConfigError, match="share 1.5"):
+    with pytest.raises(ConfigError, match=r"share 1\.5"):
         spread(5, 1.5)
