@@ -125,18 +125,18 @@ def test_broken_masks_are_listed_or_refused(ultrasound, tmp_path):
     assert [row["file"] for row in listed] == ["benign/benign (5).png", "benign/benign (1).png"]
 
 
-def test_losses_become_one_table_by_one_command(tmp_path):
-    options = {**SMALL, **PHANTOMS, "resamples": 20, "weights": "null"}
-    medkit(BUNDLES / "breast_ultrasound_losses", "--dry-run", cwd=tmp_path, **options)
-    options = {**options, "epoch_images": 8, "batch_size": 4}
-    medkit(BUNDLES / "breast_ultrasound_losses", "--jobs", 2, cwd=tmp_path, **options)
-    table = run_of(tmp_path, "breast_ultrasound_losses") / "table"
-    results = json.loads((table / "results.json").read_text())
-    assert {row["images"] for row in results["rows"]} == {80}
-    assert len(results["rows"]) == 14
-    assert [point["training_images"] for point in results["learning_curve"]["points"]] == [12, 24, 48]
-    assert (table / "plot.svg").is_file()
-    assert "UNet Dice, gate in training and testing" in (table / "table.md").read_text()
+def test_one_fold_of_the_losses_with_a_gate_from_classifiers_that_have_not_seen_the_image(tmp_path):
+    options = {**SMALL, **PHANTOMS, "epoch_images": 8, "batch_size": 4}
+    stages = ["divide", "pretrain_classifier", "classify[seed=0,fold=0,classifier=mask_guided]"]
+    stages += [f"out_of_fold[seed=0,fold=0,without={n}]" for n in range(3)]
+    stages += ["segment[seed=0,fold=0,loss_name=dice,gating=gated]"]
+    chosen = [word for stage in stages for word in ("--stage", stage)]
+    medkit(BUNDLES / "breast_ultrasound_losses", "--jobs", 2, *chosen, cwd=tmp_path, **options)
+    run = run_of(tmp_path, "breast_ultrasound_losses")
+    folds = {row["image"]: row["fold"] for row in read_csv(run / "division" / "folds.csv")}
+    rows = read_csv(run / "seed0" / "fold0" / "dice-gated" / "segmentation.csv")
+    assert len(rows) == sum(fold == "0" for fold in folds.values())
+    assert all(row["iou"] and row["gate"] for row in rows)
 
 
 def test_brain_mri_compares_splits_and_reads_new_volumes(tmp_path):
