@@ -1,7 +1,12 @@
 """One thread a test process: tests run side by side, and small tensors gain nothing from more."""
 
 import os
+import signal
 
 import torch
 
 torch.set_num_threads(int(os.environ.get("MEDKIT_TEST_THREADS", "1")))
+
+# A shell's background job ignores interrupts, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
