@@ -74,8 +74,8 @@ def test_a_missing_gate_and_wrong_options_are_named():
         inferer(x, lambda x: x)
     with pytest.raises(ConfigError, match=r"shape \(3,\) was found"):
         inferer(x, lambda x: x, torch.ones(3))
-    with pytest.raises(ConfigError, match='mode "off" is unknown: choose hard or soft'):
-        medkit.transform("gated_inferer", mode="off")
+    with pytest.raises(ConfigError, match='mode "of" is unknown: choose hard, soft or off'):
+        medkit.transform("gated_inferer", mode="of")
     with pytest.raises(ConfigError, match=r"threshold 1\.5"):
         medkit.transform("gated_inferer", threshold=1.5)
 
