@@ -180,7 +180,9 @@ class Checkpoints:
 
 
 class LoadCheckpoint:
-    """Ignite handler: before an evaluator runs, load a checkpoint strictly.
+    """Ignite handler: before an evaluator runs, load a checkpoint strictly and put the network in evaluation mode.
+
+    MONAI's evaluators would otherwise change the mode of every module, there and back, in each iteration.
 
     Args:
         path: a file of weights; a card beside it is checked against it.
@@ -211,6 +213,7 @@ class LoadCheckpoint:
         load_strictly(self.model, read_checkpoint(self.path, engine.state.device), self.path)
         if card is not None and None not in (card.labels, self.labels) and card.labels != self.labels:
             raise CheckpointError(f"{self.path} was trained for {card.labels}, the bundle asks for {self.labels}")
+        self.model.eval()
         engine.state.synthetic_model = card is not None and card.synthetic
         if card is not None and card.synthetic and not self.allow_synthetic_model:
             engine.add_event_handler(Events.ITERATION_STARTED, self.refuse_real_images)

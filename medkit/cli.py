@@ -94,7 +94,8 @@ def run(bundle: Path, overrides: tuple[str, ...], **options: Any) -> None:
     """
     from medkit.bundle import Bundle
     from medkit.overrides import parse
-    from medkit.runs import Request, Run
+    from medkit.request import Request
+    from medkit.runs import Run
     from medkit.summary import closing_lines
 
     flags = {key: True for key in ("strict", "quiet", "allow_synthetic_model") if options[key]}

@@ -1,14 +1,15 @@
 """The expressions that a bundle may write without being trusted: a closed grammar, checked and never evaluated.
 
 ```
-expr := atom | expr ("+"|"-"|"*"|"/"|"//") expr | "not" expr | "-" expr | "len(" REF ")" | REF ".run()" | REF ".parameters()"
+expr := atom | expr ("+"|"-"|"*"|"/"|"//") expr | "not" expr | "-" expr | expr "if" expr "else" expr
+      | "len(" REF ")" | REF ".run()" | REF ".parameters()"
 atom := REF | number | string (only in a sum) | True | False | None
 ```
 
 REF is MONAI's reference, ``@train#dataset#data``. What is parsed here is the very text that MONAI hands to `eval`, with
 MONAI's own substitution of the references, so that nothing can mean one thing here and another one there. The grammar
 stops code, not waste: ``@a * @b`` may still be a long list.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -67,6 +68,9 @@ def _check(node: ast.expr, *, in_sum: bool, depth: int = 0) -> None:
             _check(right, in_sum=in_sum, depth=depth + 1)
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
             _check(operand, in_sum=False, depth=depth + 1)
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            for part in (test, body, orelse):
+                _check(part, in_sum=False, depth=depth + 1)
         case ast.Call(func=ast.Name(id="len"), args=[argument], keywords=[]) if _is_reference(argument):
             pass
         case ast.Call(func=ast.Attribute(value=owner, attr="run" | "parameters"), args=[], keywords=[]) if (

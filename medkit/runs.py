@@ -15,57 +15,19 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medkit import configuration, jobs, loops, trust
 from medkit import overrides as override
-from medkit.bundle import Bundle, Stage
+from medkit.bundle import Stage
 from medkit.errors import ConfigError, DataError, MedkitError, TrainingError, root_cause
 from medkit.files import WRITES_BELOW, sha256, whole, write_json
 from medkit.folders import digest, earlier_runs, fingerprint, require_same_run, run_folder
+from medkit.request import Request
 
 _PLACES = ("bundle_root", "output_dir", "model_dir", "quiet")  # where, not what: no part of a stage's identity
-
-
-@dataclass(slots=True)
-class Request:
-    """What the user asked for; see ``medkit run --help``."""
-
-    bundle: Bundle
-    overrides: dict[str, Any] = field(default_factory=dict)
-    flags: dict[str, Any] = field(default_factory=dict)
-    input_dir: Path | None = None
-    runs_dir: Path = Path("runs")
-    output_dir: Path | None = None
-    model_dir: Path | None = None
-    stages: tuple[str, ...] = ()
-    from_stage: str | None = None
-    force: bool = False
-    trusted: bool = False
-    processes: int = 1
-    jobs: int = 1
-
-    @property
-    def home(self) -> Path:
-        """The folder of the bundle's runs."""
-        return self.runs_dir.resolve() / self.bundle.name
-
-    @property
-    def settled(self) -> dict[str, Any]:
-        """What overrides a configuration: flags, the user's overrides with paths made absolute, and --input's.
-
-        Stages side by side draw no progress bars.
-        """
-        on_input = {**self.bundle.on_input, "dataset_dir": str(self.input_dir.resolve())} if self.input_dir else {}
-        paths = {
-            key: str(Path(value).resolve())
-            for key, value in self.overrides.items()
-            if isinstance(value, str) and (os.sep in value or key == "dataset_dir") and Path(value).exists()
-        }
-        quiet = {"quiet": True} if self.jobs > 1 else {}
-        return {**self.flags, **quiet, **self.overrides, **paths, **on_input}
 
 
 @dataclass(slots=True)
@@ -101,6 +63,9 @@ class Run:
         looped = {name for stage in bundle.stages for name in stage.loops}
         placed = {key: value for key, value in request.overrides.items() if key not in looped}
         override.require_places(placed, merged, {"input", "stage", "from", "force", "trust", "device", *looped})
+        model_dir = _model_folder(request, chosen)
+        if request.input_dir is not None and model_dir is not None:
+            request = request.with_options_of(model_dir, {stage.name: merged[stage.name] for stage in chosen})
         configs = {}
         for stage in bundle.stages:
             configs[stage.name] = load(bundle.config_files(stage), _overrides(request, stage, merged[stage.name]))
@@ -111,7 +76,7 @@ class Run:
         identity = digest([data, *map(_identity, configs.values())])
         output_dir = (request.output_dir or run_folder(request.home, identity, request.input_dir is not None)).resolve()
         require_same_run(output_dir, identity)
-        return cls(request, chosen, output_dir, _model_folder(request, chosen, output_dir), configs, identity)
+        return cls(request, chosen, output_dir, model_dir or output_dir, configs, identity)
 
     def command_overrides(self, stage: Stage) -> dict[str, Any]:
         """Return everything that MONAI is given beside the config files of a stage."""
@@ -307,7 +272,7 @@ class Run:
                 "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
                 "identity": self.identity,
                 "seed": first.get("seed"),
-                "overrides": {k: str(v) for k, v in self.request.overrides.items()},
+                "overrides": {key: override.word(value) for key, value in self.request.overrides.items()},
                 "input": str(self.request.input_dir) if self.request.input_dir else None,
                 "model_dir": str(self.model_dir),
                 "data": fingerprint(first.get("dataset_dir")),
@@ -364,14 +329,14 @@ def _chosen_stages(request: Request) -> list[Stage]:
     return stages
 
 
-def _model_folder(request: Request, stages: list[Stage], output_dir: Path) -> Path:
-    """Return where models are read: as asked; for --input the newest run that has one, or the bundle; else this run."""
+def _model_folder(request: Request, stages: list[Stage]) -> Path | None:
+    """Return where models are read: as asked; for --input the newest run that has one, or the bundle; None: here."""
     if request.model_dir is not None:
         if not request.model_dir.is_dir():
             raise ConfigError(f"--model_dir {request.model_dir} is not a folder: give a run's folder")
         return request.model_dir.resolve()
     if request.input_dir is None:
-        return output_dir
+        return None
     needs = _needed_from_outside(stages)
     for folder in (*earlier_runs(request.home), request.bundle.root):
         if all((folder / name).is_file() for name in needs):

@@ -161,8 +161,9 @@ def test_input_reads_a_folder_and_loses_no_file(trained, tmp_path):
         shutil.copy(file, inbox / f"{number}_{file.name}")
     (inbox / "2b_corrupt.dcm").write_bytes(phantoms[0].read_bytes()[:700])
     (inbox / "2c_corrupt.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    done = medkit("run", BUNDLE, "--quiet", "--input", inbox, "--device", "cpu", "--image_size", "[64,64]",
-                  *words({k: v for k, v in SMALL.items() if k.startswith("network_def")}), cwd=trained)  # fmt: skip
+    done = medkit(
+        "run", BUNDLE, "--quiet", "--input", inbox, "--device", "cpu", cwd=trained
+    )  # size and network: as trained
     run = (trained / "runs" / "chest_gradcam" / "latest_input").resolve()
     rows = read_csv(run / "predictions.csv")
     assert [Path(row["file"]).name for row in rows] == sorted(p.name for p in inbox.iterdir())
@@ -172,8 +173,7 @@ def test_input_reads_a_folder_and_loses_no_file(trained, tmp_path):
 
 
 def test_input_is_refused_where_it_must_be(trained, tmp_path):
-    small = words({k: v for k, v in SMALL.items() if k.startswith(("network_def", "image_size"))})
-    call = ["run", BUNDLE, "--quiet", "--device", "cpu", *small]
+    call = ["run", BUNDLE, "--quiet", "--device", "cpu"]
     (tmp_path / "empty").mkdir()
     assert "empty" in medkit(*call, "--input", tmp_path / "empty", cwd=trained, code=2).stderr
     real = tmp_path / "real"

@@ -98,7 +98,7 @@ def test_any_size_comes_in_and_a_mask_of_that_size_comes_out(ultrasound, tmp_pat
         Image.fromarray(grey.integers(0, 255, (rows, columns), np.uint8)).save(inbox / f"new ({number}).png")
     Image.fromarray(grey.integers(0, 255, (50, 60, 4), np.uint8)).save(inbox / "new (3).png")
     (inbox / "new (4).png").write_bytes(b"no image")
-    options = {"image_size": [64, 64], "device": "cpu", "native_size": native}
+    options = {"device": "cpu", "native_size": native}  # the size, and the gate's mode: as trained
     medkit(BUNDLES / "breast_ultrasound", "--input", inbox, "--allow-synthetic-model", cwd=ultrasound, **options)
     run = run_of(ultrasound, link="latest_input")
     rows = read_csv(run / "segmentation.csv")
@@ -153,8 +153,7 @@ def test_brain_mri_compares_splits_and_reads_new_volumes(tmp_path):
     voxels = np.random.default_rng(0).integers(0, 200, (40, 44, 30)).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.eye(4)), inbox / "new.nii.gz")
     Image.fromarray(np.uint8(voxels[:, :, 3])).save(inbox / "flat.JPG")
-    small = {"image_size": [64, 64], "device": "cpu"}
-    medkit(BUNDLES / "brain_mri", "--input", inbox, "--allow-synthetic-model", cwd=tmp_path, **small)
+    medkit(BUNDLES / "brain_mri", "--input", inbox, "--allow-synthetic-model", cwd=tmp_path, device="cpu")
     files = [row["file"] for row in read_csv(run_of(tmp_path, "brain_mri", "latest_input") / "predictions.csv")]
     assert len(files) == 9
     assert sum("#axial:" in file for file in files) == 8

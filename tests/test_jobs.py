@@ -14,7 +14,8 @@ import yaml
 
 from medkit.bundle import Bundle
 from medkit.errors import MedkitError
-from medkit.runs import Request, Run
+from medkit.request import Request
+from medkit.runs import Run
 
 STEPS = '''
 import os, time

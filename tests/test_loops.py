@@ -10,7 +10,8 @@ import yaml
 from medkit.bundle import Bundle
 from medkit.check import check_bundle
 from medkit.errors import ConfigError, DataError, TrustError
-from medkit.runs import Request, Run
+from medkit.request import Request
+from medkit.runs import Run
 
 CONFIG = {
     "bundle_root": ".",

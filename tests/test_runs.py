@@ -11,7 +11,8 @@ import yaml
 from medkit import overrides
 from medkit.bundle import Bundle
 from medkit.errors import ConfigError, DataError, TrustError, root_cause
-from medkit.runs import Request, Run
+from medkit.request import Request
+from medkit.runs import Run
 
 COUNT = {
     "bundle_root": ".",
@@ -155,6 +156,19 @@ def test_input_uses_the_newest_run_that_has_a_model(bundle, tmp_path):
         assert json.loads((on_input.output_dir / "b.json").read_text()) == 9
     assert (tmp_path / "runs" / "counting" / "latest").resolve() == run.output_dir
     assert (tmp_path / "runs" / "counting" / "latest_input").resolve() == on_input.output_dir
+
+
+def test_input_takes_over_what_the_model_was_trained_with(bundle, tmp_path):
+    medkit_yaml = bundle / "configs" / "medkit.yaml"
+    medkit_yaml.write_text(medkit_yaml.read_text().replace("value: 9", "note: 2"))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "data").mkdir()
+    execute(bundle, tmp_path / "runs", overrides={"value": [7, "it's"], "dataset_dir": str(tmp_path / "data")})
+    on_input, _ = execute(bundle, tmp_path / "runs", input_dir=tmp_path / "files")
+    assert json.loads((on_input.output_dir / "b.json").read_text()) == [7, "it's"]
+    assert on_input.configs["second"]["dataset_dir"] == str(tmp_path / "files")
+    other, _ = execute(bundle, tmp_path / "runs", input_dir=tmp_path / "files", overrides={"value": 3})
+    assert json.loads((other.output_dir / "b.json").read_text()) == 3
 
 
 def test_the_dry_run_lines_give_the_same_files(bundle, tmp_path):

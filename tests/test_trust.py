@@ -444,6 +444,9 @@ def _grow(smaller):
         binary.map(lambda t: (f"({t[0][0]} {t[1]} {t[2][0]})", OPERATIONS[t[1]](t[0][1], t[2][1])))
         | smaller.map(lambda t: (f"(not {t[0]})", not t[1]))
         | smaller.map(lambda t: (f"(- {t[0]})", -t[1]))
+        | st.tuples(smaller, smaller, smaller).map(
+            lambda t: (f"({t[0][0]} if {t[1][0]} else {t[2][0]})", t[0][1] if t[1][1] else t[2][1])
+        )
     )
 
 
@@ -469,7 +472,7 @@ def test_paths_may_be_added(words):
 
 OUTSIDE = [
     "{0}.x", "{0}.run", "{0}.__class__", "{0}()", "{0}[0]", "[{0}]", "({0},)", "{{{0}: 1}}", "{{{0}}}", "lambda: {0}",
-    "lambda y={0}: y", "({0} if {0} else 1)", "({0} and 1)", "({0} < 1)", "{0} ** 2", "{0} % 2", "{0} << 2", "~({0})",
+    "lambda y={0}: y", "('s' if {0} else 's')", "({0} and 1)", "({0} < 1)", "{0} ** 2", "{0} % 2", "{0} << 2", "~({0})",
     "+({0})", "[y for y in {0}]", "{{y for y in {0}}}", "({0} for y in [])", "(y := {0})", "print({0})", "len({0}, 1)",
     "len(*{0})", "len(obj={0})", "int({0})", "({0}).run()", "@a.run({0})", "@a.run(x={0})", "@a.run().run()",
     "@a.stop()", "@a.parameters().x", "'s' * ({0})", "({0}) * ('s' + @word)", "-('s' + @word)", "b'x' + ({0})",

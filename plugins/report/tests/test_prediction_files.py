@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ignite.engine import Events
+from medkit_report.new_folder import NewFolder
 from PIL import Image
 
 import medkit
@@ -110,3 +111,15 @@ def test_a_run_that_ends_early_writes_nothing(samples, evaluator, tmp_path):
     with pytest.raises(DataError, match="2 of 5 samples"):
         engine.run()
     assert not (tmp_path / "out" / "predictions.csv").exists()
+
+
+def test_a_handler_that_is_done_leaves_the_folder_of_the_next_one_alone(tmp_path):
+    done, next_one = NewFolder(tmp_path / "masks"), NewFolder(tmp_path / "masks")
+    done.start()
+    done.finish([])
+    next_one.start()
+    del done
+    gc.collect()
+    assert next_one.beside.is_dir()
+    next_one.finish([])
+    assert (tmp_path / "masks").is_dir()

@@ -86,15 +86,15 @@ class ClassifierGate:
         if sample.get(c.STATUS, "ok") != "ok":
             return out
         probabilities = to_frame(_probabilities(sample), sample[c.FRAME_AFFINE], sample[c.FRAME_SIZE])
-        predicted = probabilities >= self.mask_threshold
+        predicted = encode(probabilities >= self.mask_threshold)
         if self.mode == "soft":
             weighted = probabilities if np.isnan(gate) else gate * probabilities
-            gated = weighted >= self.threshold
+            gated = encode(weighted >= self.threshold)
             if sample.get(c.FRAME_MASK):
                 out[GRID_IOUS] = grid_ious(decode(sample[c.FRAME_MASK]), weighted)
         else:
-            gated = predicted & out[GATE_OPEN]
-        return out | {c.PREDICTED_MASK: encode(predicted), c.GATED_MASK: encode(gated)}
+            gated = predicted if out[GATE_OPEN] else encode(np.zeros(probabilities.shape, bool))
+        return out | {c.PREDICTED_MASK: predicted, c.GATED_MASK: gated}
 
     def fit(self, samples: Sequence[Mapping[str, Any]]) -> None:
         """Place the threshold by validation samples that have been through this part.

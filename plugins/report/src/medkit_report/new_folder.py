@@ -24,6 +24,7 @@ class NewFolder:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.beside = place.parent / f".{place.name}.partial"
+        self._cleanup: weakref.finalize | None = None
 
     def start(self) -> None:
         """Begin with an empty folder; every process calls it.
@@ -36,7 +37,7 @@ class NewFolder:
             shutil.rmtree(self.beside, ignore_errors=True)
             self.beside.mkdir(parents=True)
             # An EXCEPTION_RAISED handler would keep the error from the handlers after it: clean up without one.
-            weakref.finalize(self, shutil.rmtree, self.beside, ignore_errors=True)
+            self._cleanup = weakref.finalize(self, shutil.rmtree, self.beside, ignore_errors=True)
         idist.barrier()
 
     def finish(self, names: Collection[str]) -> None:
@@ -46,8 +47,15 @@ class NewFolder:
                 file.unlink()
         shutil.rmtree(self.place, ignore_errors=True)
         self.beside.replace(self.place)
+        self._over()
 
     def discard(self) -> None:
         """Leave none, neither the new one nor an earlier one."""
         shutil.rmtree(self.beside)
         shutil.rmtree(self.place, ignore_errors=True)
+        self._over()
+
+    def _over(self) -> None:
+        """Leave what is filled beside the place from now on to whoever fills it: this object may live on for long."""
+        if self._cleanup is not None:
+            self._cleanup.detach()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,9 +59,13 @@ def _measured(sample: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"gate": float(sample.get(c.GATE, np.nan)), "open": int(sample.get("gate_open", True))}
     row |= {"predicted_pixels": int(predicted.sum()), "gated_pixels": int(gated.sum())}
     row |= dict(zip(("frame_rows", "frame_columns"), predicted.shape))
-    if sample.get(c.FRAME_MASK):
-        truth = decode(sample[c.FRAME_MASK])
-        row["truth_pixels"] = int(truth.sum())
-        row |= image_scores(truth, predicted)
-        row |= {f"{name}_gated": value for name, value in image_scores(truth, gated).items()}
+    if truth := sample.get(c.FRAME_MASK):
+        row["truth_pixels"] = int(decode(truth).sum())
+        row |= _scores(truth, sample[c.PREDICTED_MASK])
+        row |= {f"{name}_gated": value for name, value in _scores(truth, sample[c.GATED_MASK]).items()}
     return {name: round(value, 6) for name, value in row.items() if not np.isnan(value)}
+
+
+@functools.lru_cache(maxsize=256)  # an open gate leaves the mask as it is, and two handlers ask in one iteration
+def _scores(truth: str, predicted: str) -> Mapping[str, float]:
+    return image_scores(decode(truth), decode(predicted))
