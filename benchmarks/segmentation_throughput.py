@@ -48,7 +48,6 @@ from medkit.tables import write_csv
 
 CONFIGS = Path(__file__).parents[1] / "bundles" / "breast_ultrasound" / "configs"
 SIZE = 128
-BATCH = 8
 SEED = 0
 Time = tuple[float, float]
 """CPU seconds and seconds."""
@@ -103,7 +102,6 @@ def configured(folder: Path, *files: str, **overrides: Any) -> ConfigParser:
         "gate_files": [gates],
         "validation_gate_file": gates,
         "image_size": [SIZE, SIZE],
-        "eval_batch_size": BATCH,
         "device": "cpu",
         "quiet": True,
         "seed": SEED,

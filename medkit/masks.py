@@ -18,9 +18,11 @@ def encode(mask: np.ndarray) -> str:
     mask = np.asarray(mask, bool)
     if mask.ndim != 2:
         raise DataError(f"a mask (H,W) was asked for, {mask.shape} was found: drop the other axes")
-    # np.r_ starts from outside, so that a mask whose first pixel is inside begins with a run of 0
-    changes = np.flatnonzero(np.diff(np.r_[False, mask.ravel()]))
-    return " ".join(map(str, (*mask.shape, *np.diff(np.r_[0, changes, mask.size]))))
+    pixels = mask.ravel()
+    changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    outside_first = [0] if pixels[:1].any() else []  # a mask whose first pixel is inside begins with a run of 0
+    lengths = np.diff(changes, prepend=0, append=pixels.size)
+    return " ".join(map(str, (*mask.shape, *outside_first, *lengths.tolist())))
 
 
 def decode(text: str) -> np.ndarray:
@@ -30,7 +32,7 @@ def decode(text: str) -> np.ndarray:
         DataError: the text is empty (nobody drew a mask) or is no such text.
     """
     try:
-        rows, columns, *lengths = (int(word) for word in text.split())
+        rows, columns, *lengths = map(int, text.split())
         runs = np.array(lengths, np.int64)
         if rows < 0 or columns < 0 or (runs < 0).any() or runs.sum() != rows * columns:
             raise ValueError

@@ -55,17 +55,20 @@ def _class_name(label: Any, findings: Sequence[str] | None) -> str:
 
 
 def _measured(sample: Mapping[str, Any]) -> dict[str, Any]:
-    predicted, gated = decode(sample[c.PREDICTED_MASK]), decode(sample[c.GATED_MASK])
-    row: dict[str, Any] = {"gate": float(sample.get(c.GATE, np.nan)), "open": int(sample.get("gate_open", True))}
-    row |= {"predicted_pixels": int(predicted.sum()), "gated_pixels": int(gated.sum())}
-    row |= dict(zip(("frame_rows", "frame_columns"), predicted.shape))
-    if truth := sample.get(c.FRAME_MASK):
-        row["truth_pixels"] = int(decode(truth).sum())
-        row |= _scores(truth, sample[c.PREDICTED_MASK])
-        row |= {f"{name}_gated": value for name, value in _scores(truth, sample[c.GATED_MASK]).items()}
+    gate = {"gate": float(sample.get(c.GATE, np.nan)), "open": int(sample.get("gate_open", True))}
+    row = gate | _compared(sample.get(c.FRAME_MASK, ""), sample[c.PREDICTED_MASK], sample[c.GATED_MASK])
     return {name: round(value, 6) for name, value in row.items() if not np.isnan(value)}
 
 
-@functools.lru_cache(maxsize=256)  # an open gate leaves the mask as it is, and two handlers ask in one iteration
-def _scores(truth: str, predicted: str) -> Mapping[str, float]:
-    return image_scores(decode(truth), decode(predicted))
+@functools.lru_cache(maxsize=256)  # two handlers ask in one iteration
+def _compared(truth: str, predicted: str, gated: str) -> dict[str, Any]:
+    masks = {"predicted": decode(predicted)}
+    masks["gated"] = masks["predicted"] if gated == predicted else decode(gated)
+    row: dict[str, Any] = {f"{name}_pixels": int(mask.sum()) for name, mask in masks.items()}
+    row |= dict(zip(("frame_rows", "frame_columns"), masks["predicted"].shape))
+    if not truth:
+        return row
+    true = decode(truth)
+    scores = image_scores(true, masks["predicted"])
+    after = scores if gated == predicted else image_scores(true, masks["gated"])
+    return row | {"truth_pixels": int(true.sum())} | scores | {f"{name}_gated": value for name, value in after.items()}

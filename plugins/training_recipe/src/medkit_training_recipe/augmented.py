@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -94,10 +95,10 @@ class FlipAverage(Inferer):
                 inside.append(log_softmax(logits, dim=1))
             else:
                 inside.append(logsigmoid(logits))
-                outside.append(logsigmoid(-logits))
+                outside.append(inside[-1] - logits)  # log σ(−x)
         return _log_mean(inside) - _log_mean(outside) if outside else _log_mean(inside)
 
 
 def _log_mean(logs: list[torch.Tensor]) -> torch.Tensor:
     """Return the logarithm of the mean of probabilities that are given by their logarithms."""
-    return torch.stack(logs).logsumexp(dim=0) - math.log(len(logs))
+    return functools.reduce(torch.logaddexp, logs) - math.log(len(logs))
