@@ -308,8 +308,16 @@ def construction_error(error: BaseException) -> ConfigError | None:
 
 
 def _overrides(request: Request, stage: Stage, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the user and the stage's repetition override; what a loop is called belongs to the loop alone."""
-    given = {key: value for key, value in request.settled.items() if key not in stage.loops}
+    """Return what the user and the stage's repetition override.
+
+    What a loop is called belongs to the loop alone; several values for it are none for a stage without that loop.
+    """
+    looped = {name for other in request.bundle.stages for name in other.loops}
+    given = {
+        key: value
+        for key, value in request.settled.items()
+        if key not in stage.loops and not (key in looped and isinstance(value, list | tuple))
+    }
     return {**override.applicable(given, config), **loops.settings(stage, config)}
 
 

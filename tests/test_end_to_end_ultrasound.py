@@ -34,7 +34,7 @@ def medkit(*arguments: object, cwd: Path, code: int = 0, **options: object) -> s
 def ultrasound(tmp_path_factory) -> Path:
     """The folder of one small run; its run is ``runs/breast_ultrasound/latest``."""
     folder = tmp_path_factory.mktemp("ultrasound")
-    medkit(BUNDLES / "breast_ultrasound", "--jobs", 2, cwd=folder, **SMALL, **PHANTOMS, resamples=20)
+    medkit(BUNDLES / "breast_ultrasound", cwd=folder, **SMALL, **PHANTOMS, resamples=20)
     return folder
 
 
@@ -103,8 +103,9 @@ def test_any_size_comes_in_and_a_mask_of_that_size_comes_out(ultrasound, tmp_pat
     run = run_of(ultrasound, link="latest_input")
     rows = read_csv(run / "segmentation.csv")
     assert [row["status"] for row in rows] == ["ok"] * 4 + ["error"]
-    found = [Image.open(run / row["mask"]).size[::-1] for row in rows[:4]]
-    assert found == [*sizes, (50, 60)]
+    for row, shape in zip(rows[:4], [*sizes, (50, 60)], strict=True):
+        with Image.open(run / row["mask"]) as mask:
+            assert mask.size[::-1] == shape
 
 
 def test_broken_masks_are_listed_or_refused(ultrasound, tmp_path):
@@ -131,7 +132,7 @@ def test_one_fold_of_the_losses_with_a_gate_from_classifiers_that_have_not_seen_
     stages += [f"out_of_fold[seed=0,fold=0,without={n}]" for n in range(3)]
     stages += ["segment[seed=0,fold=0,loss_name=dice,gating=gated]"]
     chosen = [word for stage in stages for word in ("--stage", stage)]
-    medkit(BUNDLES / "breast_ultrasound_losses", "--jobs", 2, *chosen, cwd=tmp_path, **options)
+    medkit(BUNDLES / "breast_ultrasound_losses", *chosen, cwd=tmp_path, **options)
     run = run_of(tmp_path, "breast_ultrasound_losses")
     folds = {row["image"]: row["fold"] for row in read_csv(run / "division" / "folds.csv")}
     rows = read_csv(run / "seed0" / "fold0" / "dice-gated" / "segmentation.csv")
@@ -143,7 +144,7 @@ def test_brain_mri_compares_splits_and_reads_new_volumes(tmp_path):
     import nibabel as nib
 
     options = {**SMALL, "phantom#images": 60, "phantom#size": 64, "resamples": 20}
-    medkit(BUNDLES / "brain_mri", "--jobs", 2, cwd=tmp_path, **options)
+    medkit(BUNDLES / "brain_mri", cwd=tmp_path, **options)
     run = run_of(tmp_path, "brain_mri")
     rows = json.loads((run / "table" / "results.json").read_text())["rows"]
     assert [row["name"] for row in rows] == ["look-alikes kept together", "random folds"]

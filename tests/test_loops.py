@@ -119,6 +119,11 @@ def test_needs_are_those_of_repetitions_with_the_same_values(tmp_path):
     assert stages[-1].needs == ("s1/bce/model.json", "s1/dice/model.json")
 
 
+def test_several_values_of_a_loop_are_none_for_a_stage_without_it(bundle):
+    assert plan(bundle, overrides={"fold": [0, 1]}).configs["table"]["fold"] == CONFIG["fold"]
+    assert plan(bundle, overrides={"fold": 1}).configs["table"]["fold"] == 1
+
+
 def test_a_value_that_fills_a_whole_text_keeps_its_type(tmp_path):
     stage = {**CLASSIFY, "set": {"part": "c{fold}", "loss": "{fold}"}}
     assert Bundle.read(write(tmp_path, [stage])).stages[1].set == {"fold": 1, "part": "c1", "loss": 1}
