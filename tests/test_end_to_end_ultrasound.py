@@ -130,14 +130,19 @@ def test_one_fold_of_the_losses_with_a_gate_from_classifiers_that_have_not_seen_
     options = {**SMALL, **PHANTOMS, "epoch_images": 8, "batch_size": 4}
     stages = ["divide", "pretrain_classifier", "classify[seed=0,fold=0,classifier=mask_guided]"]
     stages += [f"out_of_fold[seed=0,fold=0,without={n}]" for n in range(3)]
-    stages += ["segment[seed=0,fold=0,loss_name=dice,gating=gated]"]
+    stages += ["ensemble[seed=0,fold=0]", "segment[seed=0,fold=0,loss_name=dice,gating=gated]"]
     chosen = [word for stage in stages for word in ("--stage", stage)]
     medkit(BUNDLES / "breast_ultrasound_losses", *chosen, cwd=tmp_path, **options)
     run = run_of(tmp_path, "breast_ultrasound_losses")
     folds = {row["image"]: row["fold"] for row in read_csv(run / "division" / "folds.csv")}
-    rows = read_csv(run / "seed0" / "fold0" / "dice-gated" / "segmentation.csv")
+    fold = run / "seed0" / "fold0"
+    rows = read_csv(fold / "dice-gated" / "segmentation.csv")
     assert len(rows) == sum(fold == "0" for fold in folds.values())
     assert all(row["iou"] and row["gate"] for row in rows)
+    merged = {
+        row["file"]: 1 - float(row["probability_normal"]) for row in read_csv(fold / "ensemble/test/predictions.csv")
+    }
+    assert [float(row["gate"]) for row in rows] == pytest.approx([merged[row["file"]] for row in rows], abs=1e-5)
 
 
 def test_brain_mri_compares_splits_and_reads_new_volumes(tmp_path):

@@ -1,0 +1,1 @@
+"""One prediction from several models' predictions, as a medkit plugin."""
