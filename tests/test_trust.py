@@ -436,18 +436,31 @@ atoms = numbers.map(lambda n: (repr(n), n)) | st.sampled_from(
 )
 
 
+def _binary(parts):
+    (left, operation, right) = parts
+    return f"({left[0]} {operation} {right[0]})", OPERATIONS[operation](left[1], right[1])
+
+
+def _divides(parts):
+    return parts[1] not in ("/", "//") or parts[2][1] != 0
+
+
+def _not(part):
+    return f"(not {part[0]})", not part[1]
+
+
+def _minus(part):
+    return f"(- {part[0]})", -part[1]
+
+
+def _chosen(parts):
+    (one, test, other) = parts
+    return f"({one[0]} if {test[0]} else {other[0]})", one[1] if test[1] else other[1]
+
+
 def _grow(smaller):
-    binary = st.tuples(smaller, st.sampled_from(sorted(OPERATIONS)), smaller).filter(
-        lambda t: t[1] not in ("/", "//") or t[2][1] != 0
-    )
-    return (
-        binary.map(lambda t: (f"({t[0][0]} {t[1]} {t[2][0]})", OPERATIONS[t[1]](t[0][1], t[2][1])))
-        | smaller.map(lambda t: (f"(not {t[0]})", not t[1]))
-        | smaller.map(lambda t: (f"(- {t[0]})", -t[1]))
-        | st.tuples(smaller, smaller, smaller).map(
-            lambda t: (f"({t[0][0]} if {t[1][0]} else {t[2][0]})", t[0][1] if t[1][1] else t[2][1])
-        )
-    )
+    binary = st.tuples(smaller, st.sampled_from(sorted(OPERATIONS)), smaller).filter(_divides).map(_binary)
+    return binary | smaller.map(_not) | smaller.map(_minus) | st.tuples(smaller, smaller, smaller).map(_chosen)
 
 
 sentences = st.recursive(atoms, _grow, max_leaves=8)
