@@ -58,7 +58,7 @@ def test_every_file_has_its_row_in_input_order(write, samples):
     assert [row["gate"] for row in rows] == ["0.9", "0.25", "", "0.125", ""]
     assert [row["open"] for row in rows] == ["1", "0", "", "0", "1"]
     assert rows[2]["reason"]
-    assert set(rows[2].values()) == {rows[2]["file"], "p2", "error", rows[2]["reason"], "1", ""}
+    assert set(rows[2].values()) == {rows[2]["file"], "p2", "error", rows[2]["reason"], "1", "0", ""}
 
 
 @pytest.mark.filterwarnings("ignore:.*always_return_as_numpy")

@@ -64,6 +64,7 @@ class SegmentationFiles:
     def _collect(self, engine: Engine) -> None:
         for sample in merged(engine):
             row = segmentation_row(sample, self.findings)
+            row["synthetic_model"] = int(getattr(engine.state, "synthetic_model", False))
             if self.masks and row["status"] == "ok":
                 name = f"{position(len(self._rows)):06d}.png"  # never from the file's name, which may be a patient's
                 grey = Image.fromarray(255 * decode(sample[c.GATED_MASK]).astype(np.uint8))

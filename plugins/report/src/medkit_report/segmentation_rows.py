@@ -15,7 +15,8 @@ from medkit.segmentation import image_scores
 from medkit_report.rows import array, is_synthetic
 
 SEGMENTATION_COLUMNS = (
-    *("file", "patient_id", "label", "status", "reason", "synthetic", "gate", "open"),
+    *("file", "patient_id", "label", "status", "reason", "synthetic", "synthetic_model"),
+    *("gate", "open"),
     *("truth_pixels", "predicted_pixels", "gated_pixels"),
     *("iou", "dice", "hd95", "iou_gated", "dice_gated", "hd95_gated"),
     *("frame_rows", "frame_columns", "mask"),
