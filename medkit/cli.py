@@ -200,6 +200,9 @@ def _find_any(name: str) -> Any:
     for kind in HOOKS:
         if any(name in (o.component.name, o.qualified_name) for o in found.of_kind(kind)):
             return found.find(kind, name)
+    offered = [o.component.name for o in found.offers if o.distribution == f"medkit-{name.replace('_', '-')}"]
+    if offered:
+        raise PluginError(f'"{name}" is a plugin: ask for one of its parts: {", ".join(offered)}')
     names = sorted({o.component.name for o in found.offers})
     raise PluginError(f'no part and no bundle folder "{name}".{did_you_mean(name, names)} Parts: {", ".join(names)}.')
 

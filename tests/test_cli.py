@@ -52,6 +52,7 @@ def medkit(capsys, monkeypatch, tmp_path):
         (["run", BUNDLE / "LICENSE"], "is a file: give the folder of a bundle"),
         (["run", BUNDLE, "--nproc", "x"], "'x' is not a valid integer"),
         (["info", "grad_camm"], 'Did you mean "grad_cam"'),
+        (["info", "unet_dice"], '"unet_dice" is a plugin: ask for one of its parts: unet, '),
         (["new", "plugin", "My-Part"], '"My-Part" is not a name for a package'),
         (["chekc"], 'no command "chekc". Did you mean "check"'),
     ],
