@@ -49,6 +49,11 @@ class Stage:
         """The name without the values of a repetition."""
         return self.name.partition("[")[0]
 
+    @property
+    def values(self) -> frozenset[str]:
+        """What a repetition's name says in brackets: ``fold=0`` …"""
+        return frozenset(self.name.partition("[")[2].removesuffix("]").split(",")) - {""}
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -120,12 +125,14 @@ class Bundle:
         return replace(self, stages=stages)
 
     def named(self, name: str) -> list[Stage]:
-        """Return the stage of that name, or all repetitions of it.
+        """Return the stage of that name, or its repetitions: all, or those that ``name[key=value]`` is true of.
 
         Raises:
             ConfigError: there is none.
         """
-        found = [stage for stage in self.stages if name in (stage.name, stage.base)]
+        base, _, chosen = name.removesuffix("]").partition("[")
+        values = {pair.strip() for pair in chosen.split(",") if pair.strip()}
+        found = [stage for stage in self.stages if stage.base == base and values <= stage.values]
         if not found:
             names = [s.name if "[" in name else s.base for s in self.stages]
             listed = ", ".join(dict.fromkeys(s.base for s in self.stages))

@@ -9,12 +9,13 @@ from typing import Any
 
 import ignite.distributed as idist
 import torch
+from filelock import FileLock
 from ignite.engine import Engine, Events
 from monai.utils import set_determinism
 
 from medkit import contracts as c
 from medkit.errors import CheckpointError, DataError
-from medkit.files import sha256, write_json
+from medkit.files import require_writable, sha256, write_json
 from medkit.tables import read_csv, write_csv
 
 
@@ -93,15 +94,17 @@ class Problems:
 
     def write(self, engine: Engine) -> None:
         """Replace this stage's rows in the file; from the second epoch on, rows of earlier epochs stay."""
-        told = read_csv(self.path)
         if engine.state.epoch > 1:
-            self.rows = {row["file"]: row for row in told if row["stage"] == self.stage} | self.rows
+            self.rows = {row["file"]: row for row in read_csv(self.path) if row["stage"] == self.stage} | self.rows
         for rows, seen in gathered((self.rows, self.seen)):
             self.rows |= rows
             self.seen |= seen
         if idist.get_rank() == 0:
-            others = [row for row in told if row["stage"] != self.stage]
-            write_csv(self.path, self.columns, [*others, *self.rows.values()])
+            require_writable(self.path)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f".{self.path.name}.lock")):  # stages side by side share the file
+                others = [row for row in read_csv(self.path) if row["stage"] != self.stage]
+                write_csv(self.path, self.columns, [*others, *self.rows.values()])
         failed = [row for row in self.rows.values() if row["status"] == "error"]
         if failed and len(failed) >= len(self.seen):
             file, reason = failed[0]["file"], failed[0]["reason"]

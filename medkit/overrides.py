@@ -6,23 +6,25 @@ MONAI itself ignores a misspelt top-level key silently and answers a misspelt ne
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medkit.errors import ConfigError, did_you_mean
+
+_YAML = {"true": True, "false": False, "null": None}
 
 
 def parse(arguments: Sequence[str]) -> dict[str, Any]:
     """Return ``{"train#trainer#max_epochs": 3}`` for ``["--train#trainer#max_epochs", "3"]``.
 
     Values are parsed as ``python -m monai.bundle run`` parses them (with fire): Python literals where they are, else
-    text. A key without a value, which MONAI takes as True, is an error: it is more often forgotten than meant.
+    text; and YAML's ``true``, ``false`` and ``null``, which MONAI would take as text. A key without a value, which
+    MONAI takes as True, is an error: it is more often forgotten than meant.
 
     Raises:
         ConfigError: a word that is neither a key nor a key's value, or a key without one.
     """
-    from fire.parser import DefaultParseValue
-
     overrides: dict[str, Any] = {}
     words = list(arguments)
     while words:
@@ -34,15 +36,19 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
             if not words or words[0].startswith("--"):
                 raise ConfigError(f'override "{word}" needs a value: write {word} VALUE')
             value = words.pop(0)
-        overrides[key] = DefaultParseValue(value)
+        overrides[key] = _parsed(value)
     return overrides
 
 
 def word(value: Any) -> str:
     """Return the word that `parse`, and MONAI, read as ``value``, quoted where plain text would be read otherwise."""
+    return value if isinstance(value, str) and _parsed(value) == value else repr(value)
+
+
+def _parsed(word: str) -> Any:
     from fire.parser import DefaultParseValue
 
-    return value if isinstance(value, str) and DefaultParseValue(value) == value else repr(value)
+    return _YAML[word] if word in _YAML else DefaultParseValue(word)
 
 
 def applicable(overrides: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,14 +79,29 @@ def require_places(overrides: Mapping[str, Any], configs: Mapping[str, Mapping[s
 
 
 def require_options(overrides: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check that a new leaf is an option of its part; imports the part, so the audit comes first.
+    """Check that a new leaf is an option of its part, and that a word is one of those that an option may be.
+
+    Imports the parts, so the audit comes first.
 
     Raises:
-        ConfigError: with the nearest option.
+        ConfigError: with the nearest option, or the nearest word.
     """
-    for key in overrides:
+    for key, value in overrides.items():
         for config in configs.values():
-            _require_option(key, _parent(config, key))
+            parent, leaf = _parent(config, key), key.split("#")[-1]
+            _require_option(key, parent)
+            if isinstance(value, str):
+                for part, option in [*_takers(config, f"@{key}"), (parent, leaf)]:
+                    _require_word(key, value, part, option)
+
+
+def _takers(node: Any, reference: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield every part, and its option, that is given a top-level key as it is."""
+    for name, item in node.items() if isinstance(node, Mapping) else enumerate(node):
+        if item == reference and isinstance(node, Mapping) and "_target_" in node:
+            yield node, str(name)
+        elif isinstance(item, Mapping | list):
+            yield from _takers(item, reference)
 
 
 def _parent(config: Mapping[str, Any], key: str) -> Any:
@@ -115,24 +136,9 @@ def _keys(node: Any, prefix: str = "") -> list[str]:
 def _require_option(key: str, parent: Any) -> None:
     """Check a new leaf of a part against the options that the part has."""
     leaf = key.split("#")[-1]
-    if not isinstance(parent, Mapping) or leaf in parent or leaf.startswith("_") or "_target_" not in parent:
+    if not isinstance(parent, Mapping) or leaf in parent or leaf.startswith("_"):
         return
-    target, component = str(parent["_target_"]), parent.get("component")
-    if target.startswith("medkit.") and isinstance(component, str):
-        from medkit.registry import registry
-
-        call: Any = registry().find(target.removeprefix("medkit."), component).component.load()
-        what = component
-        extra = {"dataset_dir", "fallback", "work_dir", "section"} if target == "medkit.dataset" else set()
-    else:
-        from monai.bundle import ConfigComponent
-
-        what, extra = target, set()
-        call = ConfigComponent(config={"_target_": target}).resolve_module_name()
-        if isinstance(call, str):
-            from pydoc import locate
-
-            call = locate(call)
+    what, call, extra = _part(parent)
     if call is None:
         return
     parameters = inspect.signature(call).parameters.values()
@@ -142,3 +148,46 @@ def _require_option(key: str, parent: Any) -> None:
             f'override "--{key}": {what} has no option "{leaf}".{did_you_mean(leaf, known)} '
             f"Options: {', '.join(sorted(known))}."
         )
+
+
+def _require_word(key: str, value: str, part: Any, option: str) -> None:
+    """Check a word against the `Literal` that annotates one of medkit's options."""
+    if not isinstance(part, Mapping) or not str(part.get("_target_")).startswith("medkit."):
+        return
+    what, call, _ = _part(part)
+    try:
+        hints = typing.get_type_hints(call.__init__ if inspect.isclass(call) else call)
+    except (NameError, TypeError, AttributeError):  # annotated with what only a type checker imports
+        return
+    hint = hints.get(option)
+    choices = [word for kind in (hint, *typing.get_args(hint)) if _is_literal(kind) for word in typing.get_args(kind)]
+    if choices and value not in choices:
+        words = [word for word in choices if isinstance(word, str)]
+        raise ConfigError(
+            f'override "--{key}": {what} has no {option} "{value}".{did_you_mean(value, words)} '
+            f"Choose one of {', '.join(map(str, choices))}."
+        )
+
+
+def _is_literal(kind: Any) -> bool:
+    return typing.get_origin(kind) is typing.Literal
+
+
+def _part(config: Mapping[str, Any]) -> tuple[str, Any, set[str]]:
+    """Return the name of a part, what builds it (None: nothing that can be found), and options that others read."""
+    if "_target_" not in config:
+        return "", None, set()
+    target, component = str(config["_target_"]), config.get("component")
+    if target.startswith("medkit.") and isinstance(component, str):
+        from medkit.registry import registry
+
+        extra = {"dataset_dir", "fallback", "work_dir", "section"} if target == "medkit.dataset" else set()
+        return component, registry().find(target.removeprefix("medkit."), component).component.load(), extra
+    from monai.bundle import ConfigComponent
+
+    call: Any = ConfigComponent(config={"_target_": target}).resolve_module_name()
+    if isinstance(call, str):
+        from pydoc import locate
+
+        call = locate(call)
+    return target, call, set()

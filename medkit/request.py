@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -57,21 +57,32 @@ class Request:
         quiet = {"quiet": True} if self.jobs > 1 else {}
         return {**self.flags, **quiet, **self.overrides, **paths, **on_input}
 
-    def with_options_of(self, model_dir: Path, configs: Mapping[str, Mapping[str, Any]]) -> Request:
+    def with_options_of(self, model_dir: Path, configs: Iterable[Mapping[str, Any]]) -> Request:
         """Return the request with the overrides under which a model was trained, where none are given here.
 
         So a model that learnt from images of another size, or a gate of another mode, is used as it was made.
 
         Args:
-            model_dir: the run's folder; where it has no ``run.json``, nothing is taken over.
-            configs: merged configurations of the stages that will run; what applies to none of them stays behind.
+            model_dir: the run's folder; where it has no ``run.json``, nothing is taken over. It may be a stranger's:
+                what MONAI would evaluate or build stays behind.
+            configs: merged configurations of the bundle's stages for ``--input``; what applies to none stays behind.
         """
         try:
             words = json.loads((model_dir / "run.json").read_text(encoding="utf-8"))["overrides"]
         except (OSError, ValueError, KeyError):
             return self
         given = override.parse([word for key, value in words.items() for word in (f"--{key}", str(value))])
-        theirs = {key: value for key, value in given.items() if key.split("#")[-1] not in _OF_THAT_RUN}
-        placed = {key for config in configs.values() for key in override.applicable(theirs, config)}
+        theirs = {k: v for k, v in given.items() if k.split("#")[-1] not in _OF_THAT_RUN and _is_plain(k, v)}
+        placed = {key for config in configs for key in override.applicable(theirs, config)}
         taken = {key: value for key, value in theirs.items() if key in placed}
         return replace(self, overrides={**taken, **self.overrides})
+
+
+def _is_plain(key: str, value: Any) -> bool:
+    """Return whether MONAI takes a value as it is: neither evaluates nor builds nor refers to anything."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(f"{key}#{name}", item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(key, item) for item in value)
+    marked = isinstance(value, str) and value.startswith(("$", "@", "%"))
+    return not marked and not key.split("#")[-1].startswith(("_", "+"))

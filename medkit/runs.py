@@ -65,7 +65,8 @@ class Run:
         override.require_places(placed, merged, {"input", "stage", "from", "force", "trust", "device", *looped})
         model_dir = _model_folder(request, chosen)
         if request.input_dir is not None and model_dir is not None:
-            request = request.with_options_of(model_dir, {stage.name: merged[stage.name] for stage in chosen})
+            on_input = [merged[stage.name] for stage in bundle.stages if stage.on_input]
+            request = request.with_options_of(model_dir, on_input)
         configs = {}
         for stage in bundle.stages:
             configs[stage.name] = load(bundle.config_files(stage), _overrides(request, stage, merged[stage.name]))
@@ -163,7 +164,8 @@ class Run:
         """
         for name in stage.needs:
             if not (self.model_dir / name).is_file():
-                raise DataError(f'stage "{stage.name}" needs {self.model_dir / name}: run the stages before it')
+                do = "run the stages before it" if self.request.model_dir is None else "give a trained run's folder"
+                raise DataError(f'stage "{stage.name}" needs {self.model_dir / name}: {do}')
         self._receipt_file(stage).unlink(missing_ok=True)
         write_json(self.output_dir / "configs" / f"{stage.name}.json", self.configs[stage.name])
 
@@ -272,7 +274,7 @@ class Run:
                 "created": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
                 "identity": self.identity,
                 "seed": first.get("seed"),
-                "overrides": {key: override.word(value) for key, value in self.request.overrides.items()},
+                "overrides": {key: override.word(self.request.settled[key]) for key in self.request.overrides},
                 "input": str(self.request.input_dir) if self.request.input_dir else None,
                 "model_dir": str(self.model_dir),
                 "data": fingerprint(first.get("dataset_dir")),
@@ -325,7 +327,7 @@ def _chosen_stages(request: Request) -> list[Stage]:
     bundle = request.bundle
     stages = [s for s in bundle.stages if s.on_input] if request.input_dir else list(bundle.stages)
     if not stages:
-        raise ConfigError(f"bundle {bundle.name} has no stage for --input")
+        raise ConfigError(f"bundle {bundle.name} leaves no model for new images: it has no stage for --input")
     if request.from_stage is not None:
         first = bundle.named(request.from_stage)[0]
         stages = stages[stages.index(first) :] if first in stages else []

@@ -47,6 +47,7 @@ def medkit(capsys, monkeypatch, tmp_path):
         (["run", BUNDLE, "--max_epochs", "two", "--phantom#images", "60"], "OneCycleLR cannot be built"),
         (["run", BUNDLE, "--image_size", "64", "--phantom#images", "60"], "medkit.SafeCompose cannot be built"),
         (["run", BUNDLE, "--device", "gpu", "--phantom#images", "60"], "medkit.on_device cannot be built"),
+        (["run", BUNDLE.parent / "breast_ultrasound", "--gate_mode", "sofft"], 'no mode "sofft". Did you mean "soft"?'),
         (["run", BUNDLE, "--dataset_dir", ""], "--dataset_dir was given an empty value"),
         (["run", BUNDLE, "--model_dir", "nowhere"], "--model_dir nowhere is not a folder"),
         (["run", BUNDLE / "LICENSE"], "is a file: give the folder of a bundle"),

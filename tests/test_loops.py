@@ -119,6 +119,15 @@ def test_needs_are_those_of_repetitions_with_the_same_values(tmp_path):
     assert stages[-1].needs == ("s1/bce/model.json", "s1/dice/model.json")
 
 
+def test_stages_are_chosen_by_some_of_their_values(bundle):
+    read = Bundle.read(bundle)
+    assert [stage.name for stage in read.named("segment[fold=1]")] == SEGMENTS[2:]
+    assert [stage.name for stage in read.named("segment[loss=dice, fold=0]")] == [SEGMENTS[1]]
+    assert [stage.name for stage in read.named("table")] == ["table"]
+    with pytest.raises(ConfigError, match=r'no stage "segment\[loss=dcie\]"'):
+        read.named("segment[loss=dcie]")
+
+
 def test_several_values_of_a_loop_are_none_for_a_stage_without_it(bundle):
     assert plan(bundle, overrides={"fold": [0, 1]}).configs["table"]["fold"] == CONFIG["fold"]
     assert plan(bundle, overrides={"fold": 1}).configs["table"]["fold"] == 1

@@ -160,15 +160,35 @@ def test_input_uses_the_newest_run_that_has_a_model(bundle, tmp_path):
 
 def test_input_takes_over_what_the_model_was_trained_with(bundle, tmp_path):
     medkit_yaml = bundle / "configs" / "medkit.yaml"
-    medkit_yaml.write_text(medkit_yaml.read_text().replace("value: 9", "note: 2"))
+    stages = yaml.safe_load(medkit_yaml.read_text())["stages"]
+    third = {"name": "third", "title": "Write c", "config": ["third.yaml"], "makes": ["c.json"], "on_input": True}
+    medkit_yaml.write_text(yaml.safe_dump({"stages": [*stages, third], "on_input": {"note": 2}}))
+    without = {key: value for key, value in COUNT.items() if key != "value"}
+    without["writer"] = COUNT["writer"] | {"path": "$@output_dir + '/c.json'", "value": 1}
+    (bundle / "configs" / "third.yaml").write_text(yaml.safe_dump(without))
     (tmp_path / "files").mkdir()
     (tmp_path / "data").mkdir()
     execute(bundle, tmp_path / "runs", overrides={"value": [7, "it's"], "dataset_dir": str(tmp_path / "data")})
     on_input, _ = execute(bundle, tmp_path / "runs", input_dir=tmp_path / "files")
     assert json.loads((on_input.output_dir / "b.json").read_text()) == [7, "it's"]
     assert on_input.configs["second"]["dataset_dir"] == str(tmp_path / "files")
+    again, lines = execute(
+        bundle, tmp_path / "runs", input_dir=tmp_path / "files", output_dir=on_input.output_dir, stages=("third",)
+    )
+    assert (again.identity, lines) == (on_input.identity, ["[1/1] Write c: done before"])
     other, _ = execute(bundle, tmp_path / "runs", input_dir=tmp_path / "files", overrides={"value": 3})
     assert json.loads((other.output_dir / "b.json").read_text()) == 3
+
+
+def test_nothing_that_would_be_evaluated_is_taken_over_from_a_folder_that_may_be_a_strangers(bundle, tmp_path):
+    run, _ = execute(bundle, tmp_path / "runs", overrides={"value": 7})
+    for word in ("$__import__('os').getpid()", "@note", "{'_target_': 'os.getpid'}", "[['%other.yaml']]"):
+        told = json.loads((run.output_dir / "run.json").read_text())
+        (run.output_dir / "run.json").write_text(json.dumps({**told, "overrides": {"value": word}}))
+        planned = Run.plan(
+            Request(Bundle.read(bundle), input_dir=tmp_path, model_dir=run.output_dir, runs_dir=tmp_path, trusted=True)
+        )
+        assert planned.configs["second"]["value"] == 9
 
 
 def test_the_dry_run_lines_give_the_same_files(bundle, tmp_path):
@@ -208,6 +228,9 @@ def test_overrides_are_parsed_as_monai_parses_them():
     words = ["--a#b", "0.5", "--c=[1, 'x']", "--flag", "True", "--name", "no", "--n", "-1", "--d", "{'e': None}"]
     expected = {"a#b": 0.5, "c": [1, "x"], "flag": True, "name": "no", "n": -1, "d": {"e": None}}
     assert overrides.parse(words) == expected
+    assert overrides.parse(["--a", "true", "--b", "false", "--c", "null"]) == {"a": True, "b": False, "c": None}
+    for value in (True, None, "true", "null", "False", "a b", [1, "x"], 0.5):
+        assert overrides.parse(["--a", overrides.word(value)]) == {"a": value}
     with pytest.raises(ConfigError, match=r'unexpected argument "x"'):
         overrides.parse(["x", "--a", "1"])
     for words in (["--max_epochs"], ["--max_epochs", "--seed", "1"]):

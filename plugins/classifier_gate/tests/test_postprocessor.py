@@ -84,6 +84,16 @@ def test_a_soft_gate_multiplies_the_probabilities():
     assert unknown["gated_mask"] == unknown["predicted_mask"]
 
 
+def test_a_soft_gate_that_leaves_nothing_of_a_mask_is_closed():
+    part = gate_part(mode="soft", mask_threshold=0.4)
+    faint = {**sample(0.6), "pred": torch.zeros_like(sample(0.6)["pred"])}  # 0.6 times one half is below one half
+    out = part(faint)
+    assert decode(out["predicted_mask"]).any()
+    assert (out["gate_open"], decode(out["gated_mask"]).any()) == (False, False)
+    nothing = {**faint, "pred": faint["pred"] - 9}
+    assert part(nothing)["gate_open"]
+
+
 def test_without_a_gate_both_masks_are_the_same():
     given = sample(0.0)
     del given["gate"]
@@ -192,7 +202,7 @@ def test_state_goes_through_json_and_gives_the_same_masks(mode):
 
 def test_state_of_other_options_is_refused():
     state = gate_part().state_dict()
-    with pytest.raises(CheckpointError, match="mode hard, not soft: run the fit stage again"):
+    with pytest.raises(CheckpointError, match="mode hard, not soft: use hard, or fit the gate again"):
         gate_part(mode="soft").load_state_dict(state)
     with pytest.raises(CheckpointError, match=r"mask_threshold 0\.5, not 0\.4"):
         gate_part(mask_threshold=0.4).load_state_dict(state)

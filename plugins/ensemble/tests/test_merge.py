@@ -34,20 +34,24 @@ def merge(files, tmp_path, **options):
     return read_csv(merger.run())
 
 
-@pytest.mark.parametrize(("mode", "present"), [("multilabel", ["0", "1"]), ("multiclass", ["0", "1"])])
-def test_probabilities_are_averaged_by_file_in_the_first_tables_order(table, tmp_path, mode, present):
+def test_probabilities_are_averaged_by_file_in_the_first_tables_order(table, tmp_path):
     one = table("m1", [row("x", 0.2, 0.8), row("y", 0.9, 0.1, synthetic=1)])
     two = table("m2", [row("y", 0.5, 0.5), row("x", 0.4, 0.6)])
     three = table("m3", [row("x", 0.3, 0.4), row("y", 0.1, 0.3, synthetic_model=1)])
-    rows = merge([one, str(tmp_path / "m[23]" / "predictions.csv")], tmp_path, label_mode=mode)
+    rows = merge([one, str(tmp_path / "m[23]" / "predictions.csv")], tmp_path)
     assert [r["file"] for r in rows] == ["x", "y"]
     np.testing.assert_allclose([float(rows[0]["probability_a"]), float(rows[0]["probability_b"])], [0.3, 0.6])
     np.testing.assert_allclose([float(rows[1]["probability_a"]), float(rows[1]["probability_b"])], [0.5, 0.3])
-    assert [rows[0]["present_a"], rows[0]["present_b"]] == present
+    assert [rows[0]["present_a"], rows[0]["present_b"]] == ["0", "1"]
     assert (rows[0]["synthetic"], rows[1]["synthetic"], rows[1]["synthetic_model"]) == ("0", "1", "1")
     assert [r["label_a"] for r in rows] == ["1", "1"]
     assert list(rows[0]) == COLUMNS
-    assert merge([one, two, three], tmp_path, label_mode=mode) == rows
+    assert merge([one, two, three], tmp_path) == rows
+
+
+def test_a_path_that_looks_like_a_pattern_is_a_path(table, tmp_path):
+    files = [table(name, [row("x", 0.2, 0.8)]) for name in ("run [1]", "run 2")]
+    assert len(merge(files, tmp_path)) == 1
 
 
 def test_multilabel_keeps_every_finding_from_one_half_and_multiclass_one(table, tmp_path):

@@ -61,8 +61,8 @@ def test_a_map_of_several_exclusive_classes():
     torch.testing.assert_close(augmented(label_mode="multiclass")(x, lopsided).softmax(1), expected)
 
 
-@pytest.mark.parametrize("value", [-300.0, 300.0])
-def test_probabilities_near_0_and_1_stay_finite_and_apart(value):
+@pytest.mark.parametrize("value", [-300.0, 300.0, -float("inf"), float("inf")])
+def test_probabilities_near_0_and_1_stay_apart(value):
     logits = augmented()(torch.full((1, 1, 2, 2), value), lambda x: x)
     torch.testing.assert_close(logits, torch.full((1, 1, 2, 2), value))
 

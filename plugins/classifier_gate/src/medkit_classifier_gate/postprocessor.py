@@ -16,7 +16,9 @@ from medkit_classifier_gate.thresholds import GRID, best_gate, grid_ious, iou
 MODES = ("hard", "soft", "off")
 GATE_OPEN = "gate_open"
 GRID_IOUS = "gate_grid_ious"
-"""What a soft gate's `fit` needs of a sample's probabilities: the IoU at each threshold of `thresholds.GRID`."""
+GATE_PEAK = "gate_peak"
+"""What a soft gate's `fit` needs of a sample: the IoU at each threshold of `thresholds.GRID`, and the highest weighted
+probability."""
 
 
 class ClassifierGate:
@@ -27,8 +29,8 @@ class ClassifierGate:
     is open from its ``threshold`` on, 0.5 until it is fitted, and where it is NaN.
 
     - ``hard``: a closed gate empties the mask.
-    - ``soft``: the probabilities are multiplied by the gate, and a pixel is inside from ``threshold`` on. A gate below
-      it is closed: no pixel can reach it.
+    - ``soft``: the probabilities are multiplied by the gate, and a pixel is inside from ``threshold`` on. The gate is
+      closed where it leaves nothing of a mask, and where it is below the threshold itself: no pixel can reach it.
     - ``off``: the masks are the same and no gate is needed.
 
     A sample whose status is not ``ok`` has empty texts.
@@ -89,7 +91,10 @@ class ClassifierGate:
         predicted = encode(probabilities >= self.mask_threshold)
         if self.mode == "soft":
             weighted = probabilities if np.isnan(gate) else gate * probabilities
-            gated = encode(weighted >= self.threshold)
+            left = weighted >= self.threshold
+            gated = encode(left)
+            out[GATE_OPEN] = out[GATE_OPEN] and bool(left.any() or not (probabilities >= self.mask_threshold).any())
+            out[GATE_PEAK] = float(weighted.max())
             if sample.get(c.FRAME_MASK):
                 out[GRID_IOUS] = grid_ious(decode(sample[c.FRAME_MASK]), weighted)
         else:
@@ -121,7 +126,8 @@ class ClassifierGate:
             grid = np.stack([sample[GRID_IOUS] for sample in known])
             if fits:
                 self.threshold = GRID[int(grid.mean(axis=0).argmax())]
-            closed = gates < self.threshold
+            emptied = np.array([sample[GATE_PEAK] < self.threshold for sample in known])
+            closed = (gates < self.threshold) | (emptied & np.array([predicted.any() for _, predicted in pairs]))
             gated = grid[:, GRID.index(self.threshold)]
         self.validation = {
             "images": len(known),
@@ -150,7 +156,9 @@ class ClassifierGate:
         """
         for option, here in self._options.items():
             if (fitted := state.get(option)) != here:
-                raise CheckpointError(f"the gate was fitted for {option} {fitted}, not {here}: run the fit stage again")
+                raise CheckpointError(
+                    f"the gate was fitted for {option} {fitted}, not {here}: use {fitted}, or fit the gate again"
+                )
         self.threshold = float(state["threshold"])
         self.validation, self.warnings = dict(state["validation"]), list(state["warnings"])
 

@@ -36,7 +36,8 @@ class FoldTable:
     images that count in both rows, with the same resamples.
 
     Writes into ``output_dir``: ``table.md``, ``results.csv`` (a line a score), ``plot.png``, ``plot.svg`` and, last,
-    ``results.json``: ``title``, ``resamples``, ``seed``, ``rows`` and ``learning_curve`` (null without). A row has
+    ``results.json``: ``title``, ``resamples``, ``seed``, ``missing_folds``, ``rows`` and
+    ``learning_curve`` (null without). A row has
     ``name``, ``kind``, ``files``, ``seeds``, ``folds``, ``images``, ``patients``, ``not_measured``, ``scores`` (score →
     ``{value, low, high, n}``) and, where it is compared, ``against`` and ``difference`` (score → the same and
     ``verdict``: ``above 0``, ``below 0`` or ``includes 0``); a point of the curve has ``training_images`` too. Equal
@@ -54,6 +55,7 @@ class FoldTable:
             predictions.csv lacks, and says which folds there are, so that a missing one is an error.
         resamples: of patients, for the 95 % intervals.
         seed: of the resamples.
+        partial: accept that folds of ``groups`` are missing, and say which.
         title: of the table and the plot.
         learning_curve: ``{name, kind, points, column, negative}``, each point ``{images, files}``: the size of the
             training set, or its share (up to 1) of the one that ``groups`` implies, and the files of its models, which
@@ -87,6 +89,7 @@ class FoldTable:
         *,
         baseline: str | None = None,
         groups: str | None = None,
+        partial: bool = False,
         resamples: int = 2000,
         seed: int = 0,
         title: str = "",
@@ -94,7 +97,7 @@ class FoldTable:
     ) -> None:
         if resamples < 1:
             raise ConfigError(f"fold_table: resamples {resamples}: give a number above 0")
-        self.run_dir, self.output_dir, self.groups = Path(run_dir), Path(output_dir), groups
+        self.run_dir, self.output_dir, self.groups, self.partial = Path(run_dir), Path(output_dir), groups, partial
         self.rows = parse_rows(rows, baseline)
         self.curve = parse_curve(learning_curve) if learning_curve else None
         self.options = {"title": title, "resamples": resamples, "seed": seed}
@@ -103,10 +106,16 @@ class FoldTable:
         """Write everything and return the path of ``results.json``."""
         groups = Groups(self.groups) if self.groups else None
         tested = {row.name: read_tested(self.run_dir, row, groups) for row in self.rows}
-        if groups:
+        missing = sorted({fold for row in tested.values() for fold in _missing_folds(row, groups)})
+        if not self.partial:
             for row in tested.values():
                 _require_all_folds(row, groups)
-        results = {**self.options, "rows": [self._row(row, tested) for row in self.rows], "learning_curve": None}
+        results = {
+            **self.options,
+            "missing_folds": missing,
+            "rows": [self._row(row, tested) for row in self.rows],
+            "learning_curve": None,
+        }
         if self.curve:
             of, points = self.curve
             measured = [
@@ -154,12 +163,16 @@ def _training_images(size: float, groups: Groups | None) -> int:
     return round(size * len(groups.fold) * (folds - 2) / folds)
 
 
-def _require_all_folds(tested: Tested, groups: Groups) -> None:
+def _missing_folds(tested: Tested, groups: Groups | None) -> list[str]:
+    return sorted(set(groups.fold.values()) - set(tested.folds)) if groups else []
+
+
+def _require_all_folds(tested: Tested, groups: Groups | None) -> None:
     """Raise `DataError` where a row lacks a fold."""
-    if missing := sorted(set(groups.fold.values()) - set(tested.folds)):
+    if groups and (missing := _missing_folds(tested, groups)):
         raise DataError(
             f'row "{tested.name}" lacks fold {", ".join(missing)} of {groups.path}, found {len(tested.files)} files: '
-            "run the stages of those folds, or name their files"
+            "run the stages of those folds, name their files, or set partial: true"
         )
 
 

@@ -20,6 +20,8 @@ def markdown(results: Mapping[str, Any]) -> str:
         parts.append(_table(head, TITLES[curve["kind"]], [(str(p["training_images"]), p) for p in curve["points"]]))
     resamples = f"{results['resamples']} bootstrap resamples of patients or groups of look-alike images"
     notes = ["Each cell: value [95 % interval], n images.", f"Intervals: percentiles of {resamples}."]
+    if results["missing_folds"]:
+        notes.append(f"Not all folds: without {', '.join(results['missing_folds'])}.")
     if any("difference" in row for row in results["rows"]):
         notes.append("Δ: paired difference over the images that count in both rows, same resamples.")
     if any(len(row["seeds"]) > 1 for row in results["rows"]):

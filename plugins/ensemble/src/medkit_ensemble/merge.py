@@ -71,7 +71,8 @@ class MergePredictions:
     def _paths(self) -> list[Path]:
         found: dict[str, None] = {}
         for pattern in self.files:
-            matches = sorted(glob.glob(pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
+            # a path may look like a pattern: "run [1]"; and Path.glob takes no absolute pattern
+            matches = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern))  # noqa: PTH207
             if not matches:
                 raise ConfigError(f"merge_predictions: {pattern} is not there: run the stages that make it")
             found |= dict.fromkeys(matches)

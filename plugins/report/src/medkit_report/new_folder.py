@@ -34,6 +34,7 @@ class NewFolder:
         """
         if idist.get_rank() == 0:
             require_writable(self.place.parent)
+            self._over()
             shutil.rmtree(self.beside, ignore_errors=True)
             self.beside.mkdir(parents=True)
             # An EXCEPTION_RAISED handler would keep the error from the handlers after it: clean up without one.

@@ -95,7 +95,7 @@ class FlipAverage(Inferer):
                 inside.append(log_softmax(logits, dim=1))
             else:
                 inside.append(logsigmoid(logits))
-                outside.append(inside[-1] - logits)  # log σ(−x)
+                outside.append(logsigmoid(-logits))
         return _log_mean(inside) - _log_mean(outside) if outside else _log_mean(inside)
 
 
