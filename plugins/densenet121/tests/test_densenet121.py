@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from medkit_densenet121.scaling import mean_and_deviation
 from monai.networks.nets import DenseNet
 from monai.networks.nets import densenet as monai_densenet
 from torch import nn
@@ -13,6 +12,7 @@ from torch import nn
 import medkit
 from medkit.card import write_card
 from medkit.errors import CheckpointError, ConfigError
+from medkit.pretrained import mean_and_deviation
 
 SMALL = {"blocks": (2, 1, 2), "growth_rate": 4, "init_features": 8}
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from monai.networks.nets import DenseNet
 from torch import nn
 
 from medkit.errors import ConfigError
-from medkit_densenet121.weights import load_weights
+from medkit.pretrained import load_pretrained, scale_input
+from medkit_densenet121.weights import DENSENET
 
 
 class DenseNet121(DenseNet):
@@ -37,7 +38,7 @@ class DenseNet121(DenseNet):
             the weights still fit, but pretrained ones then want fine-tuning.
         dropout_prob: after each dense layer.
         weights: a checkpoint file; ``imagenet`` downloads torchvision's; None starts at random.
-            See `medkit_densenet121.weights.load_weights` for the formats, ``head`` and ``first_layer``.
+            See `medkit.pretrained.load_pretrained` for the formats, ``head`` and ``first_layer``.
         labels: the findings in the order of the outputs, to match the head of the file by name.
         head: ``strict`` takes the file's; ``new`` leaves it out and trains a new one.
         first_layer: ``strict``, or ``sum`` to fit a file of 3 channels to 1 and back.
@@ -88,18 +89,10 @@ class DenseNet121(DenseNet):
         self._set_stride(len(blocks), stride)
         if spatial_dims == 2:  # a fifth to a third less CPU time; outputs and keys are the same
             self.to(memory_format=torch.channels_last)
-        self.register_buffer("input_scaling", None)
-        self.register_load_state_dict_pre_hook(_take_input_scaling)
-        if labels is not None and len(labels) != out_channels:
-            raise ConfigError(f"densenet121: {len(labels)} labels for {out_channels} out_channels: give one an output")
-        if weights is not None:
-            load_weights(self, weights, labels=labels, head=head, first_layer=first_layer)
+        load_pretrained(self, weights, DENSENET, labels=labels, head=head, first_layer=first_layer)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.input_scaling is not None:
-            mean, std = self.input_scaling.reshape(2, -1, *[1] * (x.ndim - 2))
-            x = (x - mean) / std
-        return self.classifier(self.class_layers(self.features(x)))
+        return self.classifier(self.class_layers(self.features(scale_input(x, self.input_scaling))))
 
     def _set_stride(self, blocks: int, stride: int | None) -> None:
         """Leave out the pooling of the last transitions until a cell of the last maps covers ``stride`` pixels."""
@@ -116,10 +109,3 @@ class _DenseLayer(nn.Sequential):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return torch.cat([input, super().forward(input)], 1)
-
-
-def _take_input_scaling(module: DenseNet121, state: Mapping[str, torch.Tensor], prefix: str, *_: Any) -> None:
-    """Make room for the input scaling that a state dict has; one without it means none."""
-    scaling = state.get(prefix + "input_scaling")
-    device = module.classifier.weight.device
-    module.input_scaling = None if scaling is None else torch.empty_like(scaling, device=device)
