@@ -1,0 +1,1 @@
+"""Average-image normalisation as a medkit plugin."""

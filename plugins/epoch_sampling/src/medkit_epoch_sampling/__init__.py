@@ -1,0 +1,1 @@
+"""Two ways to compose an epoch, as a medkit plugin."""

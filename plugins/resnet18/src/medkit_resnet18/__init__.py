@@ -1,0 +1,1 @@
+"""ResNet18 with public weights, as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""VGG16 and VGG19 with public weights, as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""A small VGG and a two-layer CNN as a medkit plugin."""
