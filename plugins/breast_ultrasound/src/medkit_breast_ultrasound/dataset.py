@@ -130,7 +130,8 @@ def _usable(layout: Layout, task: str, missing: str) -> tuple[list[Item], list[t
     problems += [(kind, "no image of this class") for kind in CLASSES if kind not in there]
     if problems:
         shown = "; ".join(f"{name}: {problem}" for name, problem in problems[:3])
-        found = f"{len(problems)} problem{'s' * (len(problems) > 1)} in {layout.root}: {shown}{'; …' if len(problems) > 3 else ''}"
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        found = f"{count} in {layout.root}: {shown}{'; …' if len(problems) > 3 else ''}"
         if missing == "error":
             raise DataError(f"{found}. Mend them, or go on without those files: missing=list.")
         logger.warning("%s. Going on.", found)
