@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ignite.distributed as idist
@@ -39,3 +41,15 @@ def unwrapped(network: nn.Module) -> nn.Module:
     """Return the network inside a data-parallel wrapper, or the network itself."""
     inner: Any = getattr(network, "module", None)
     return inner if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode, and each one back as it was; MONAI's ``eval_mode`` puts all in training."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

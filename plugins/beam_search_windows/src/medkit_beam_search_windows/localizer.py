@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from medkit.device import evaluating, unwrapped
 from medkit.errors import ConfigError
 from medkit_beam_search_windows.search import Window, best_windows
 from medkit_beam_search_windows.tree import Side, level_sides
@@ -88,8 +88,7 @@ class BeamSearchWindows:
         network = self.network if network is None else network
         if network is None:
             raise ConfigError("beam_search_windows needs a network: pass it here or at construction")
-        if isinstance(network, nn.parallel.DistributedDataParallel):
-            network = network.module  # each call of the wrapper waits for the other processes, which need fewer or more
+        network = unwrapped(network)  # each call of the wrapper waits for the other processes, which need fewer or more
         images = images.detach().as_subclass(torch.Tensor)
         sides = self._sides(images)
         with torch.no_grad(), evaluating(network):
@@ -138,15 +137,3 @@ class BeamSearchWindows:
                 raise ConfigError(f"beam_search_windows needs a classifier: logits (B,K), found {found}")
             rows.append(logits.float())
         return torch.cat(rows)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode, and each one back as it was."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -120,18 +119,6 @@ def forward(network: nn.Module, layer: nn.Module, images: torch.Tensor) -> Pass:
     if linears and linears[-1][2].shape == logits.shape and torch.equal(linears[-1][2].to(logits.dtype), logits):
         head = linears[-1][:2]
     return Pass(logits, features[-1], head)
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode, and each one back as it was."""
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _precise(tensor: torch.Tensor) -> torch.Tensor:

@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from medkit.device import evaluating
 from medkit.errors import ConfigError
-from medkit_grad_cam.gradients import Pass, evaluating, forward
+from medkit_grad_cam.gradients import Pass, forward
 from medkit_grad_cam.layer import last_map_layer, layer_by_name
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from medkit.checkpoint import load_strictly, read_checkpoint
 from medkit.errors import ConfigError
+from medkit.padding import padded
 
 _AREA = 1e-3
 """Added to a mask's share of the image before its logarithm is taken: an empty mask counts as a thousandth."""
@@ -96,7 +96,7 @@ class MaskGuided(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return class logits (B,K) and mask logits (B,1,H,W); the mask is a localizer's map of the input's size."""
-        coarser = [self.encoder[0](self._padded(images))]
+        coarser = [self.encoder[0](padded(images, (self.multiple,) * (images.ndim - 2)))]
         for block in self.encoder[1:]:
             coarser.append(block(coarser[-1]))
         deepest = finer = coarser.pop()
@@ -116,9 +116,3 @@ class MaskGuided(nn.Module):
         mode = "bilinear" if images.ndim == 4 else "trilinear"
         maps = functional.interpolate(maps, scale_factor=2, mode=mode, align_corners=False)
         return self.classifier(torch.cat(evidence, dim=1)), maps[(..., *(slice(side) for side in images.shape[2:]))]
-
-    def _padded(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the images with their last rows and columns repeated until all levels halve without a rest."""
-        missing = [max(math.ceil(side / self.multiple), 2) * self.multiple - side for side in images.shape[2:]]
-        ends = [n for end in reversed(missing) for n in (0, end)]
-        return functional.pad(images, ends, mode="replicate") if any(missing) else images

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from medkit.checkpoint import load_strictly, read_checkpoint
 from medkit.errors import ConfigError
-from medkit_unet_dice.padding import cropped, padded
+from medkit.padding import cropped, padded
 from medkit_unet_dice.unet import check, to_channels_last
 
 

@@ -10,7 +10,7 @@ from monai.networks import nets
 from torch import nn
 
 from medkit.errors import ConfigError
-from medkit_unet_dice.padding import cropped, padded
+from medkit.padding import cropped, padded
 
 
 class UNet(nets.UNet):
