@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +22,19 @@ def setup(seed: int = 0) -> None:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and idist.get_world_size() == 1:
         idist.initialize("nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(_leave)
     set_determinism(seed)
+
+
+def _leave() -> None:
+    """End the process group's threads while Python still runs.
+
+    A data-parallel network keeps its group, and so gloo's threads, alive beyond ``ignite.distributed.finalize``; one of
+    them that lets go of a tensor while the interpreter shuts down aborts the process (PyTorch pull request 179291).
+    """
+    if idist.get_world_size() > 1:
+        idist.finalize()
+    gc.collect()
 
 
 def on_device(network: nn.Module, device: torch.device | str) -> nn.Module:

@@ -1,5 +1,9 @@
 """Training that can be killed continues to the same result, and what it leaves is checked."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -96,6 +100,31 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path):
     rows = [[{**r, "seconds": 0} for r in read_csv(tmp_path / run / "history.csv")] for run in ("whole", "cut")]
     assert rows[0] == rows[1]
     assert [row["epoch"] for row in rows[0]] == ["1", "2", "3", "4"]
+
+
+LEAVES = """
+import atexit, os
+if os.environ["RANK"] == "0":
+    threads = lambda: [open(f"/proc/self/task/{thread}/comm").read() for thread in os.listdir("/proc/self/task")]
+    atexit.register(lambda: print("gloo's threads:", sum("gloo" in name for name in threads())))
+import ignite.distributed as idist
+import medkit
+from torch import nn
+medkit.setup()
+network = medkit.on_device(nn.Linear(2, 2), "cpu")
+object.__setattr__(network, "a_cycle", network)  # as an engine and its handlers are
+idist.finalize()
+del network
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_a_process_of_several_leaves_no_thread_that_could_abort_it(tmp_path):
+    (tmp_path / "leaves.py").write_text(LEAVES)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run([*torchrun, tmp_path / "leaves.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "gloo's threads: 0" in done.stdout
 
 
 def test_a_completed_training_leaves_nothing_to_resume(tmp_path):
