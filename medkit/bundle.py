@@ -27,6 +27,8 @@ class Stage:
         makes: files that exist after it, relative to ``output_dir``.
         on_input: it is run by ``--input FOLDER``.
         distributed: it can run in several processes.
+        unless: a top-level key of the configuration: who overrides it has what the stage would make, and the stage is
+            left out; ``weights``, say, in place of pretraining.
         run_id: MONAI's ``run_id``.
         loops: ``for`` in the file: top-level key of the configuration → values to repeat the stage over; see
             `medkit.loops`. In a repetition each has one value.
@@ -40,6 +42,7 @@ class Stage:
     makes: tuple[str, ...] = ()
     on_input: bool = False
     distributed: bool = False
+    unless: str | None = None
     run_id: str = "run"
     loops: Mapping[str, Any] = field(default_factory=dict)
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -110,6 +113,8 @@ class Bundle:
     def repeated(self, overrides: Mapping[str, Any]) -> Bundle:
         """Return the bundle with its stages repeated over the values that the user gives to loops, else over its own.
 
+        Stages that an override stands in for (`Stage.unless`) are left out, and nothing needs what they would make.
+
         Raises:
             ConfigError: see `medkit.loops.expand`; or a config file that a stage names is not there.
         """
@@ -122,7 +127,12 @@ class Bundle:
                     raise ConfigError(
                         f'stage {stage.name} names config "{name}", which is not in {self.root / "configs"}.{hint}'
                     )
-        return replace(self, stages=stages)
+        given = {key for key, value in overrides.items() if value is not None}
+        absent = {name for stage in stages if stage.unless in given for name in stage.makes}
+        kept = [stage for stage in stages if stage.unless not in given]
+        return replace(
+            self, stages=tuple(replace(s, needs=tuple(name for name in s.needs if name not in absent)) for s in kept)
+        )
 
     def named(self, name: str) -> list[Stage]:
         """Return the stage of that name, or its repetitions: all, or those that ``name[key=value]`` is true of.

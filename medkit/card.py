@@ -19,7 +19,8 @@ class Card:
         sha256: of the weights file, in hexadecimal.
         labels: the findings in the order of the head's outputs.
         input_scaling: what the network expects of its input: ``{"mean": …, "std": …}`` (a number, or one a channel) is
-            ``(grey − mean) / std`` of a grey value in 0…1; ``{"range": [low, high]}`` takes 0…1 to low…high.
+            ``(grey − mean) / std`` of a grey value in 0…1; ``{"range": [low, high]}`` takes 0…1 to low…high. With
+            ``"order": "BGR"`` the file's channels are blue, green, red; the network's are red, green, blue.
         source: where the file comes from.
         licence: its terms.
         synthetic: it learned from synthetic images.

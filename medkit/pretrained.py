@@ -20,6 +20,9 @@ from torch import nn
 from medkit.card import Card, read_card
 from medkit.errors import CheckpointError, ConfigError
 
+COLOURS = ("copy_red", "copy_green", "copy_blue")
+FIRST_LAYERS = ("strict", "sum", "average", *COLOURS)
+
 IMAGENET = Card(
     sha256="", input_scaling={"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}, source="torchvision"
 )
@@ -34,7 +37,8 @@ class Published:
         first: key of the first convolution's weight, (maps, C, …).
         last: keys of the last linear layer's weight and bias.
         body: what the keys of all but the head begin with.
-        imagenet: returns torchvision's ImageNet weights; raises OSError or RuntimeError where it cannot.
+        imagenet: returns the published ImageNet weights; raises OSError or RuntimeError where it cannot.
+        card: of those weights: the input that they expect and who publishes them.
         anchor: a key that no other key of the network ends in; None: ``first`` is one.
         renamed: patterns and replacements that bring other spellings of the keys to the network's own.
         ignored: keys that are left out.
@@ -46,6 +50,7 @@ class Published:
     last: tuple[str, str]
     body: tuple[str, ...]
     imagenet: Callable[[], Mapping[str, torch.Tensor]]
+    card: Card = IMAGENET
     anchor: str | None = None
     renamed: Sequence[tuple[re.Pattern[str], str]] = ()
     ignored: Sequence[str] = ()
@@ -71,21 +76,27 @@ def load_pretrained(
 
     Args:
         network: complete, with the keys that the family is published under.
-        weights: the file; ``imagenet`` for torchvision's, whose classes are no findings, so that the head is new; None
-            leaves the network as it is.
+        weights: the file; ``imagenet`` for the published one, whose classes are no findings, so that the head is new;
+            None leaves the network as it is.
         published: of the network's family.
         labels: the findings in the order of the network's outputs. With a card that names the file's, the rows of the
             last layer are chosen by name.
         head: ``strict``: the file's head is loaded and must fit; ``new``: keep the network's own last layer, and its
             own hidden layers in front of that unless the file's are all there in the same shapes.
-        first_layer: ``strict``, or ``sum``: a first convolution of several channels is summed into one, or one of a
-            single channel is divided among several; either keeps the response to grey images.
+        first_layer: ``strict``: the file's first convolution must fit; or how it is made to:
+            ``sum``: one of several channels is summed into one, or one of a single channel is divided among several;
+            either keeps the response to grey images.
+            ``average``: each channel beyond the file's gets the mean of the file's kernels, which stay as they are. A
+            grey image whose channels have the same sum is answered as before: four at three quarters of the value.
+            ``copy_red``, ``copy_green``, ``copy_blue``: each gets a copy of the kernel of channel 0, 1 or 2 of three;
+            the response stays as large if that kernel is like the mean. Under both, the input scaling of a new channel
+            is made as its kernel is.
 
     Raises:
         ConfigError: ``head`` or ``first_layer`` has another value, or there is not one label an output.
         CheckpointError: the file is missing, not readable as tensors, of another network, or not what its card says.
     """
-    for option, value, known in (("head", head, ("strict", "new")), ("first_layer", first_layer, ("strict", "sum"))):
+    for option, value, known in (("head", head, ("strict", "new")), ("first_layer", first_layer, FIRST_LAYERS)):
         if value not in known:
             raise ConfigError(f'{published.family}: {option} "{value}" is not known: choose one of {", ".join(known)}')
     wanted = network.state_dict()
@@ -100,7 +111,7 @@ def load_pretrained(
         return
     card: Card | None
     if str(weights) == "imagenet":
-        name, content, card, head = "weights imagenet", _imagenet(published), IMAGENET, "new"
+        name, content, card, head = "weights imagenet", _imagenet(published), published.card, "new"
     else:
         path = Path(weights).expanduser()
         name = f'weights "{path}"'
@@ -109,13 +120,20 @@ def load_pretrained(
         card, content = read_card(path), _read(path, name)
 
     state = _state_dict(content, published, name)
-    scaling = state.pop("input_scaling", mean_and_deviation(None if card is None else card.input_scaling))
+    scaling = state.pop("input_scaling", None)
+    if scaling is None and card is not None and card.input_scaling is not None:
+        scaling = mean_and_deviation(card.input_scaling)
+        if card.input_scaling.get("order") == "BGR" and published.first in state:
+            scaling, state[published.first] = scaling.flip(1), state[published.first].flip(1)
     if head == "new":
         state = _with_new_head(state, wanted, published)
     else:
         _match_last(state, outputs, labels, card, published, name)
-    if first_layer == "sum" and published.first in state:
-        state[published.first] = _summed(state[published.first], channels)
+    if published.first in state:
+        first = state[published.first]
+        state[published.first] = _fitted(first, channels, first_layer)
+        if scaling is not None and scaling.shape[1] == first.shape[1] and first_layer != "sum":
+            scaling = _fitted(scaling, channels, first_layer)
     _compare(state, wanted, published, name)
     if scaling is not None:
         state["input_scaling"] = _per_channel(scaling, channels, name)
@@ -135,23 +153,25 @@ def scale_input(images: torch.Tensor, scaling: torch.Tensor | None) -> torch.Ten
     return (images - mean) / std
 
 
-def mean_and_deviation(input_scaling: Mapping[str, Any] | None) -> torch.Tensor | None:
+def mean_and_deviation(input_scaling: Mapping[str, Any]) -> torch.Tensor:
     """Return (2,C or 1) float32: the mean and the standard deviation that the input is normalised with.
 
     Args:
-        input_scaling: `medkit.card.Card.input_scaling`.
+        input_scaling: `medkit.card.Card.input_scaling`; its ``order``, RGB or BGR, is left to the caller.
 
     Raises:
-        CheckpointError: it says neither ``mean`` and ``std`` nor ``range``.
+        CheckpointError: it says neither ``mean`` and ``std`` nor ``range``, or another order.
     """
-    if input_scaling is None:
-        return None
     given = dict(input_scaling)
+    order = given.pop("order", "RGB")
     if set(given) == {"range"}:
         low, high = map(float, given["range"])
         given = {"mean": -low / (high - low), "std": 1 / (high - low)}
-    if set(given) != {"mean", "std"}:
-        raise CheckpointError('input_scaling of the card must be {"mean": …, "std": …} or {"range": [low, high]}')
+    if set(given) != {"mean", "std"} or order not in ("RGB", "BGR"):
+        raise CheckpointError(
+            'input_scaling of the card must be {"mean": …, "std": …} or {"range": [low, high]}, with "order": "BGR" '
+            "where the first channel is blue"
+        )
     mean, std = (torch.tensor(given[key], dtype=torch.float32).reshape(-1) for key in ("mean", "std"))
     return torch.stack(torch.broadcast_tensors(mean, std))
 
@@ -188,8 +208,8 @@ def _imagenet(published: Published) -> Mapping[str, torch.Tensor]:
         return published.imagenet()
     except (OSError, RuntimeError) as error:  # no network; a download whose hash is wrong
         raise CheckpointError(
-            f"weights imagenet could not be downloaded ({error}): fetch torchvision's {published.family} elsewhere and "
-            "give its path"
+            f"weights imagenet could not be downloaded ({error}): fetch {published.card.source}'s {published.family} "
+            "elsewhere and give its path"
         ) from error
 
 
@@ -258,10 +278,20 @@ def _match_last(
     )
 
 
-def _summed(first: torch.Tensor, channels: int) -> torch.Tensor:
-    if channels == 1:
-        return first.sum(1, keepdim=True)
-    return first if first.shape[1] != 1 else (first / channels).repeat(1, channels, *[1] * (first.ndim - 2))
+def _fitted(values: torch.Tensor, channels: int, first_layer: str) -> torch.Tensor:
+    """Return the first convolution (maps,C,…), or the scaling (2,C), for other channels; as it is where that fails."""
+    held = values.shape[1]
+    if first_layer == "sum":
+        if channels == 1:
+            return values.sum(1, keepdim=True)
+        return values if held != 1 else (values / channels).repeat(1, channels, *[1] * (values.ndim - 2))
+    if first_layer == "average" and channels > held:
+        new = values.mean(1, keepdim=True)
+    elif first_layer in COLOURS and channels > held == 3:
+        new = values[:, [COLOURS.index(first_layer)]]
+    else:
+        return values
+    return torch.cat([values, *[new] * (channels - held)], 1)
 
 
 def _per_channel(scaling: torch.Tensor, channels: int, name: str) -> torch.Tensor:
@@ -293,8 +323,13 @@ def _compare(
         if keys
     )
     do = "build the network that the file is of"
-    if published.first in reshaped and 1 in (state[published.first].shape[1], wanted[published.first].shape[1]):
+    held, channels = (
+        tensors[published.first].shape[1] if published.first in reshaped else 0 for tensors in (state, wanted)
+    )
+    if 1 in (held, channels):
         do = "set first_layer: sum to load other channels"
+    elif channels > held:
+        do = "set first_layer: average to load more channels"
     elif not any(key.startswith(published.body) for key in differing):
         do = f"train a new head with {published.new_head}"
     raise CheckpointError(f"{name} do not fit this network: keys {report}: {do}")

@@ -113,6 +113,16 @@ def test_placeholders_are_filled_everywhere_and_needs_of_all_repetitions_are_fou
     assert stages["table"].needs == tuple(f"s{f}/{loss}/model.json" for f in (0, 1) for loss in ("bce", "dice"))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "ran"),
+    [({"loss": "dice"}, ["table"]), ({"loss": None}, ["start", "table"]), ({}, ["start", "table"])],
+)
+def test_a_stage_is_left_out_where_an_override_stands_in_for_it(tmp_path, overrides, ran):
+    start = {"name": "start", "title": "Start", "config": ["train.yaml"], "unless": "loss", "makes": ["model.json"]}
+    bundle = write(tmp_path, [start, {**TABLE, "config": ["train.yaml", "table.yaml"], "needs": ["model.json"]}])
+    assert execute(bundle, overrides=overrides)[1] == ran
+
+
 def test_needs_are_those_of_repetitions_with_the_same_values(tmp_path):
     by_fold = {**TABLE, "for": {"fold": [0, 1]}, "set": {"part": "t{fold}"}, "makes": ["{part}/model.json"]}
     stages = Bundle.read(write(tmp_path, [CLASSIFY, SEGMENT, by_fold])).stages

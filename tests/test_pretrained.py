@@ -140,6 +140,66 @@ def test_a_summed_first_layer_keeps_the_response_to_grey_images(channels, others
     torch.testing.assert_close(loaded(grey.expand(-1, channels, -1, -1)), origin(grey.expand(-1, others, -1, -1)))
 
 
+MEAN, STD = [0.1, 0.2, 0.6], [0.5, 0.25, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("first_layer", "weights", "mean", "std"),
+    [
+        ("average", [1 / 3] * 3, 0.3, 0.35),
+        *[
+            (f"copy_{c}", w, m, s)
+            for c, w, m, s in zip(("red", "green", "blue"), torch.eye(3).tolist(), MEAN, STD, strict=True)
+        ],
+    ],
+)
+def test_a_channel_more_is_the_mean_or_a_copy_and_the_others_stay(first_layer, weights, mean, std, saved):
+    origin = Toy(3)
+    path = saved(origin.state_dict(), labels=ABC, input_scaling={"mean": MEAN, "std": STD})
+    with pytest.raises(
+        CheckpointError, match=r"file 4×3×3×3, network 4×5×3×3\): set first_layer: average to load more"
+    ):
+        Toy(5, weights=path, labels=ABC)
+    loaded = Toy(5, weights=path, labels=ABC, first_layer=first_layer, seed=1)
+    kernel, kernels = origin.features.conv.weight, loaded.features.conv.weight
+    assert torch.equal(kernels[:, :3], kernel)
+    for new in (3, 4):
+        torch.testing.assert_close(kernels[:, new], torch.einsum("ocij,c->oij", kernel, torch.tensor(weights)))
+    torch.testing.assert_close(loaded.input_scaling, torch.tensor([[*MEAN, mean, mean], [*STD, std, std]]))
+
+
+@pytest.mark.parametrize("held", [1, 3])
+def test_an_averaged_first_layer_keeps_the_response_to_the_same_sum_of_grey_channels(held, saved):
+    origin = Toy(held)
+    loaded = Toy(4, weights=saved(origin.state_dict(), labels=ABC), labels=ABC, first_layer="average")
+    grey = images()
+    torch.testing.assert_close(loaded(grey.expand(-1, 4, -1, -1) * held / 4), origin(grey.expand(-1, held, -1, -1)))
+
+
+@pytest.mark.parametrize(
+    ("held", "channels", "first_layer"), [(4, 3, "average"), (3, 1, "average"), (2, 3, "copy_red"), (3, 4, "sum")]
+)
+def test_a_first_layer_that_has_no_answer_is_an_error(held, channels, first_layer, saved):
+    path = saved(Toy(held).state_dict(), labels=ABC)
+    with pytest.raises(CheckpointError, match=f"file 4×{held}×3×3, network 4×{channels}×3×3"):
+        Toy(channels, weights=path, labels=ABC, first_layer=first_layer)
+
+
+def test_channels_that_a_card_says_are_blue_first_become_red_first(saved):
+    origin = Toy(3)
+    scaling = {"mean": MEAN, "std": 0.5, "order": "BGR"}
+    loaded = Toy(3, weights=saved(origin.state_dict(), labels=ABC, input_scaling=scaling), labels=ABC)
+    scaled = (images(3).flip(1) - torch.tensor(MEAN)[:, None, None]) * 2
+    torch.testing.assert_close(loaded(images(3)), origin(scaled))
+    again = Toy(3, weights=saved(loaded.state_dict(), labels=ABC, input_scaling=scaling), labels=ABC, seed=1)
+    assert torch.equal(again(images(3)), loaded(images(3)))
+    more = Toy(
+        4, weights=saved(origin.state_dict(), labels=ABC, input_scaling=scaling), labels=ABC, first_layer="copy_red"
+    )
+    assert torch.equal(more.features.conv.weight[:, 3], origin.features.conv.weight[:, 2])
+    torch.testing.assert_close(more.input_scaling[0], torch.tensor([0.6, 0.2, 0.1, 0.6]))
+
+
 def test_the_report_of_keys_is_one_line_with_what_to_do(saved):
     state = dict(Toy().state_dict())
     state["features.extra"] = state.pop("features.norm.bias")
@@ -175,10 +235,11 @@ def test_input_scaling_becomes_part_of_the_network_and_its_state(saved):
 
 
 def test_a_card_gives_mean_and_deviation_or_a_range():
-    assert mean_and_deviation(None) is None
     torch.testing.assert_close(mean_and_deviation({"range": [-1, 3]}), torch.tensor([[0.25], [0.25]]))
     with pytest.raises(CheckpointError, match="input_scaling of the card must be"):
         mean_and_deviation({"mean": 0})
+    with pytest.raises(CheckpointError, match="where the first channel is blue"):
+        mean_and_deviation({"mean": 0, "std": 1, "order": "GBR"})
 
 
 def test_volumes_are_scaled_too():
@@ -244,7 +305,7 @@ def test_what_is_another_network_is_said_to_be_none(saved):
     ("options", "message"),
     [
         ({"head": "old"}, 'Toy: head "old" is not known: choose one of strict, new'),
-        ({"first_layer": "mean"}, 'first_layer "mean" is not known: choose one of strict, sum'),
+        ({"first_layer": "mean"}, 'first_layer "mean" is not known: choose one of strict, sum, average, copy_red, '),
         ({"labels": ["A"]}, "1 labels for 3 out_channels"),
     ],
 )

@@ -41,7 +41,8 @@ class DenseNet121(DenseNet):
             See `medkit.pretrained.load_pretrained` for the formats, ``head`` and ``first_layer``.
         labels: the findings in the order of the outputs, to match the head of the file by name.
         head: ``strict`` takes the file's; ``new`` leaves it out and trains a new one.
-        first_layer: ``strict``, or ``sum`` to fit a file of 3 channels to 1 and back.
+        first_layer: ``strict``, or how to fit a file to other channels: ``sum`` from 3 to 1 and back; ``average``, or a
+            copy of one colour, for each channel beyond the file's.
 
     Raises:
         ConfigError: an option has a value that is not listed here.
@@ -69,7 +70,7 @@ class DenseNet121(DenseNet):
         weights: str | Path | None = None,
         labels: Sequence[str] | None = None,
         head: Literal["strict", "new"] = "strict",
-        first_layer: Literal["strict", "sum"] = "strict",
+        first_layer: Literal["strict", "sum", "average", "copy_red", "copy_green", "copy_blue"] = "strict",
     ) -> None:
         super().__init__(
             spatial_dims,

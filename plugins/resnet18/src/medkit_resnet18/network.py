@@ -31,7 +31,8 @@ class ResNet18(ResNet):
             See `medkit.pretrained.load_pretrained` for the formats and ``first_layer``.
         labels: the findings in the order of the outputs: the file's last layer is taken too, its outputs matched by
             name. None: the last layer is new. ImageNet's classes are no findings: with ``imagenet`` it is always new.
-        first_layer: ``strict``, or ``sum`` to fit a file of 3 channels to 1 and back.
+        first_layer: ``strict``, or how to fit a file to other channels: ``sum`` from 3 to 1 and back; ``average``, or a
+            copy of one colour, for each channel beyond the file's.
         frozen: the last layer trains, and nothing else: no gradients, not even work for them, and evaluation mode
             always, so that batch norm keeps its statistics too.
 
@@ -56,7 +57,7 @@ class ResNet18(ResNet):
         *,
         weights: str | Path | None = None,
         labels: Sequence[str] | None = None,
-        first_layer: Literal["strict", "sum"] = "strict",
+        first_layer: Literal["strict", "sum", "average", "copy_red", "copy_green", "copy_blue"] = "strict",
         frozen: bool = False,
     ) -> None:
         if spatial_dims != 2:

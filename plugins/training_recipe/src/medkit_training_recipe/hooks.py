@@ -13,6 +13,12 @@ def medkit_handlers():
             "Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875",
         ),
         Component(
+            "cpu_budget",
+            "medkit_training_recipe.budget:CpuBudget",
+            "end training when its CPU time is spent, the learning rate falling with what is left",
+            "Loshchilov, Hutter 2017, arXiv:1608.03983",
+        ),
+        Component(
             "ema",
             "medkit_training_recipe.ema:ExponentialMovingAverage",
             "evaluate and save the exponential moving average of the weights; survives a resume",

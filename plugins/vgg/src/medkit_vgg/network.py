@@ -49,7 +49,8 @@ class VGG(nn.Module):
         labels: the findings in the order of the outputs: the file's head is taken too, its outputs matched by name.
             None: the last layer is new, and so are the hidden ones where the file's have other shapes. ImageNet's
             classes are no findings: with ``imagenet`` the last layer is always new.
-        first_layer: ``strict``, or ``sum`` to fit a file of 3 channels to 1 and back.
+        first_layer: ``strict``, or how to fit a file to other channels: ``sum`` from 3 to 1 and back; ``average``, or a
+            copy of one colour, for each channel beyond the file's.
         frozen: the convolutions stay as they are: no gradients, not even work for them, and evaluation mode always.
 
     Raises:
@@ -79,7 +80,7 @@ class VGG(nn.Module):
         sharpness: float = 10.0,
         weights: str | Path | None = None,
         labels: Sequence[str] | None = None,
-        first_layer: Literal["strict", "sum"] = "strict",
+        first_layer: Literal["strict", "sum", "average", "copy_red", "copy_green", "copy_blue"] = "strict",
         frozen: bool = False,
     ) -> None:
         super().__init__()

@@ -1,0 +1,1 @@
+"""BN-Inception with public weights, as a medkit plugin."""
