@@ -16,3 +16,15 @@ def medkit_networks():
         ),
         Component("vgg19", "medkit_vgg.network:VGG19", "the same with 16 convolution layers", PAPER),
     ]
+
+
+@hookimpl
+def medkit_handlers():
+    return [
+        Component(
+            "fold_batch_norm",
+            "medkit_vgg.folding:FoldBatchNorm",
+            "when training completes, write the weights of the VGG without batch norm that computes the same",
+            "Ioffe, Szegedy 2015, arXiv:1502.03167",
+        ),
+    ]

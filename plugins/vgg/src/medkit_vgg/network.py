@@ -43,6 +43,9 @@ class VGG(nn.Module):
         head: one of those above.
         dropout: behind each hidden layer of the head, in training; the three global heads have none.
         spatial_size: (H,W) of the images in pixels, or one number for both; for ``1024-256`` only.
+        batch_norm: behind each convolution, under the keys of torchvision's ``vgg16_bn`` and ``vgg19_bn``: for
+            pretraining, since so many layers hardly start without on a few thousand images. `fold_batch_norm` then
+            turns the weights into those of the plain network.
         sharpness: r of ``log_sum_exp``; 10 was best on ChestX-ray8 (Wang et al. 2017, arXiv:1705.02315).
         weights: a checkpoint file; ``imagenet`` downloads torchvision's; None starts at random.
             See `medkit.pretrained.load_pretrained` for the formats and ``first_layer``.
@@ -66,6 +69,7 @@ class VGG(nn.Module):
 
     convolutions: tuple[int, ...]
     url: str
+    bn_url: str
     input_scaling: torch.Tensor | None
 
     def __init__(
@@ -77,6 +81,7 @@ class VGG(nn.Module):
         head: Literal["published", "1024-256", "average", "max", "log_sum_exp"] = "published",
         dropout: float = 0.5,
         spatial_size: Sequence[int] | int = (224, 224),
+        batch_norm: bool = False,
         sharpness: float = 10.0,
         weights: str | Path | None = None,
         labels: Sequence[str] | None = None,
@@ -98,7 +103,9 @@ class VGG(nn.Module):
         before = in_channels
         for convolutions, width in zip(self.convolutions, WIDTHS, strict=True):
             for _ in range(convolutions):
-                layers += [nn.Conv2d(before, width, 3, padding=1), nn.ReLU(inplace=True)]
+                layers.append(nn.Conv2d(before, width, 3, padding=1))
+                layers += [nn.BatchNorm2d(width)] if batch_norm else []
+                layers.append(nn.ReLU(inplace=True))
                 before = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*(layers if HIDDEN[head] else layers[:-1]))
@@ -117,7 +124,7 @@ class VGG(nn.Module):
         load_pretrained(
             self,
             weights,
-            published(self.url, last=len(layers)),
+            published(self.bn_url if batch_norm else self.url, last=len(layers)),
             labels=labels,
             head="new" if labels is None else "strict",
             first_layer=first_layer,
@@ -161,11 +168,13 @@ class VGG(nn.Module):
 class VGG16(VGG):
     convolutions = (2, 2, 3, 3, 3)
     url = "https://download.pytorch.org/models/vgg16-397923af.pth"
+    bn_url = "https://download.pytorch.org/models/vgg16_bn-6c64b313.pth"
 
 
 class VGG19(VGG):
     convolutions = (2, 2, 4, 4, 4)
     url = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+    bn_url = "https://download.pytorch.org/models/vgg19_bn-c79401a0.pth"
 
 
 def _size(spatial_size: Sequence[int] | int) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+"""Auto-encoder pretraining as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""Self-training as a medkit plugin."""
