@@ -181,3 +181,9 @@ def test_corrupt_gzip_table_is_one_clear_line(tmp_path):
     (tmp_path / "labels.csv.gz").write_bytes(b"\x1f\x8b not gzip")
     with pytest.raises(DataError, match=r"labels.csv.gz cannot be read"):
         chest_xray(str(tmp_path), "all", labels_csv="labels.csv.gz")
+
+
+def test_a_column_says_which_images_a_program_made(tmp_path):
+    folder = make(tmp_path, "image,Mass,synthetic\na.png,1,1\nb.dcm,0,0\n", ["a.png", "b.dcm"])
+    samples = chest_xray(folder, "all", findings=["Mass"])
+    assert [sample["synthetic"] for sample in samples] == [True, False]

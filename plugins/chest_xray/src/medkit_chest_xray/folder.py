@@ -59,6 +59,7 @@ def read(folder: Path, findings: Sequence[str], labels_csv: str | None, boxes_cs
         boxes=boxes,
         frame_size=boxes.frame_size,
         partial=False,
+        synthetic=[text == "1" for text in table.columns.get("synthetic", ())],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ class Layout:
         boxes: as drawn.
         frame_size: (rows, columns) of the frame, where it is not each file's own size.
         partial: it is usual that only some of the images are there.
+        synthetic: the N images that the table says a program made.
     """
 
     table: Path
@@ -38,3 +39,4 @@ class Layout:
     boxes: Boxes
     frame_size: tuple[int, int] | None
     partial: bool
+    synthetic: list[bool] = field(default_factory=list)

@@ -16,6 +16,7 @@ from medkit_cross_validation.plot import save_plot
 from medkit_cross_validation.rows import Row, parse_curve, parse_rows
 from medkit_cross_validation.scores import differences, scores
 from medkit_cross_validation.tested import Tested, read_tested
+from medkit_cross_validation.within_folds import WithinFolds, folds_lacking
 
 _ABOUT = ("name", "kind", "column", "training_images", "images", "patients", "not_measured", "against")
 _COLUMNS = (
@@ -35,11 +36,16 @@ class FoldTable:
     Intervals are by patient or group of look-alikes (`medkit.intervals.Bootstrap`). A difference is paired: over the
     images that count in both rows, with the same resamples.
 
+    For several findings an image (``multilabel``) each file is one fold: the AUROC of each finding is measured within
+    each fold and averaged over folds, patients are drawn anew within each fold, and a finding of which some fold has no
+    positives or no negatives is named and left out of the mean over findings.
+
     Writes into ``output_dir``: ``table.md``, ``results.csv`` (a line a score), ``plot.png``, ``plot.svg`` and, last,
     ``results.json``: ``title``, ``resamples``, ``seed``, ``missing_folds``, ``rows`` and
     ``learning_curve`` (null without). A row has
     ``name``, ``kind``, ``files``, ``seeds``, ``folds``, ``images``, ``patients``, ``not_measured``, ``scores`` (score →
-    ``{value, low, high, n}``) and, where it is compared, ``against`` and ``difference`` (score → the same and
+    ``{value, low, high, n}``), for ``multilabel`` ``lacking`` (finding → number of folds that cannot measure it) and,
+    where it is compared, ``against`` and ``difference`` (score → the same and
     ``verdict``: ``above 0``, ``below 0`` or ``includes 0``); a point of the curve has ``training_images`` too. Equal
     files make equal bytes.
 
@@ -47,7 +53,8 @@ class FoldTable:
         run_dir: what the patterns are relative to.
         output_dir: where to write; made if it is missing.
         rows: each ``{name, kind, files, column, negative, against}``. ``kind``: ``segmentation`` (files are
-            segmentation.csv) or ``classification`` (predictions.csv). ``files``: glob patterns. ``column``: ``plain``
+            segmentation.csv), ``classification`` (predictions.csv, one class an image) or ``multilabel``
+            (predictions.csv, any findings an image). ``files``: glob patterns. ``column``: ``plain``
             (default) or ``gated`` masks. ``negative``: the class that means "nothing there", for ``accuracy_any``.
             ``against``: the row that it is compared with.
         baseline: the row that all others of its kind are compared with, where they name none.
@@ -135,7 +142,11 @@ class FoldTable:
 
     def _row(self, row: Row, rows: Mapping[str, Tested]) -> dict[str, Any]:
         tested = rows[row.name]
-        boot = Bootstrap(tested.patients, self.options["resamples"], self.options["seed"])
+        resampled = {"resamples": self.options["resamples"], "seed": self.options["seed"]}
+        fold = tested.measured.fold
+        boot = (
+            Bootstrap(tested.patients, **resampled) if fold is None else WithinFolds(tested.patients, fold, **resampled)
+        )
         out = {
             "name": row.name,
             "kind": row.kind,
@@ -148,6 +159,8 @@ class FoldTable:
             "not_measured": tested.not_measured,
             "scores": scores(tested.measured, boot),
         }
+        if fold is not None:
+            out["lacking"] = folds_lacking(tested.measured.classes, tested.measured.labels, fold)
         if row.against is not None:
             out |= {"against": row.against, "difference": differences(tested, rows[row.against], boot)}
         return out

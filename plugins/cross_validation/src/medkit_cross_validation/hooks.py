@@ -4,6 +4,17 @@ from medkit import Component, hookimpl
 
 
 @hookimpl
+def medkit_datasets():
+    return [
+        Component(
+            "folds",
+            "medkit_cross_validation.folds_dataset:folds",
+            "any other data set's samples as K folds that keep patients together, fixed in a file",
+        )
+    ]
+
+
+@hookimpl
 def medkit_handlers():
     return [
         Component(

@@ -17,16 +17,26 @@ class Measured:
     """Scores of N images.
 
     Attributes:
-        per_image: score → (N,) float64, the mean over seeds; NaN where the image does not count.
+        per_image: score → (N,) float64, the mean over seeds; NaN where the image does not count. None for several
+            findings an image.
         classes: K names; none, with nothing below, for a segmentation.
-        labels: (N,K), 0 or 1; NaN rows where the image was not measured.
+        labels: (N,K), 0 or 1; NaN rows where the image was not measured, NaN where a finding is unknown.
         probabilities: (S,N,K), for each of S seeds.
+        fold: (N,) int64, which images one model tested; for several findings an image only.
     """
 
     per_image: dict[str, np.ndarray]
     classes: tuple[str, ...] = ()
     labels: np.ndarray | None = None
     probabilities: np.ndarray | None = None
+    fold: np.ndarray | None = None
+
+    @property
+    def missing(self) -> np.ndarray:
+        """(N,) bool: the images that count in no score."""
+        if self.labels is not None:
+            return np.isnan(self.labels).all(axis=1)
+        return np.isnan(next(iter(self.per_image.values())))
 
 
 def number_columns(row: Row, header: Iterable[str]) -> tuple[str, ...]:
@@ -38,19 +48,24 @@ def number_columns(row: Row, header: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{group}_{name}" for group in ("label", "probability") for name in classes or ["<class>"])
 
 
-def measured(row: Row, columns: Sequence[str], numbers: np.ndarray) -> Measured:
+def measured(row: Row, columns: Sequence[str], numbers: np.ndarray, fold: np.ndarray) -> Measured:
     """Return the scores of a row.
 
     Args:
         row: whose kind and negative class count.
         columns: D names, from `number_columns`.
         numbers: (S,N,D) float64, NaN where a cell is blank or the image's status is not ``ok``.
+        fold: (S,N) int64: images of one number were tested by one model.
 
     Raises:
         ConfigError: ``negative`` is none of the classes.
-        DataError: an image has several classes or none.
+        DataError: an image has several classes or none, a label is neither 0 nor 1, or seeds have other folds.
     """
-    return _segmentation(numbers) if row.kind == "segmentation" else _classification(row, columns, numbers)
+    if row.kind == "segmentation":
+        return _segmentation(numbers)
+    return (
+        _multilabel(row, columns, numbers, fold) if row.kind == "multilabel" else _classification(row, columns, numbers)
+    )
 
 
 def _segmentation(numbers: np.ndarray) -> Measured:
@@ -69,8 +84,22 @@ def _segmentation(numbers: np.ndarray) -> Measured:
     )
 
 
+def _classes(columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.removeprefix("label_") for name in columns if name.startswith("label_"))
+
+
+def _multilabel(row: Row, columns: Sequence[str], numbers: np.ndarray, fold: np.ndarray) -> Measured:
+    classes = _classes(columns)
+    labels, probabilities = numbers[..., : len(classes)].mean(axis=0), numbers[..., len(classes) :]
+    if not (np.isnan(labels) | (labels == 0) | (labels == 1)).all():
+        raise DataError(f'row "{row.name}": a label is neither 0, 1 nor blank, or differs between seeds')
+    if (fold != fold[0]).any():
+        raise DataError(f'row "{row.name}": the seeds divide the images into other folds: give each a row of its own')
+    return Measured({}, classes, labels + 0 * probabilities.sum(axis=0), probabilities, fold[0])
+
+
 def _classification(row: Row, columns: Sequence[str], numbers: np.ndarray) -> Measured:
-    classes = tuple(name.removeprefix("label_") for name in columns if name.startswith("label_"))
+    classes = _classes(columns)
     if row.negative is not None and row.negative not in classes:
         hint = did_you_mean(row.negative, classes)
         raise ConfigError(f'row "{row.name}": negative "{row.negative}" is not one of {", ".join(classes)}.{hint}')

@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from medkit.files import whole
-from medkit_cross_validation.scores import TITLES
+from medkit_cross_validation.scores import TITLES, titles_of
 
 ACROSS = 3
 """Panels in a line."""
@@ -82,13 +82,13 @@ def figure_of(results: Mapping[str, Any]) -> Figure:
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return the names of the scores that are shown, `ACROSS` a line."""
-    names = [name for titles in TITLES.values() for name in titles if any(name in row["scores"] for row in rows)]
+    names = list(titles_of(rows)) if rows else []
     return [names[start : start + ACROSS] for start in range(0, len(names), ACROSS)]
 
 
 def _draw(panel: Axes, rows: Sequence[Mapping[str, Any]], name: str) -> None:
     """Draw one score: against the training-set size for a learning curve, else a row a line, the first on top."""
-    panel.set_title(next(titles[name] for titles in TITLES.values() if name in titles))
+    panel.set_title(titles_of(rows)[name])
     sizes = [row["training_images"] for row in rows if "training_images" in row]
     for place, row in zip(sizes or range(len(rows)), rows):
         score = row["scores"].get(name)

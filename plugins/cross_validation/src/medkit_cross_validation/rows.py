@@ -9,7 +9,7 @@ from typing import Any
 
 from medkit.errors import ConfigError, did_you_mean
 
-KINDS = ("segmentation", "classification")
+KINDS = ("segmentation", "classification", "multilabel")
 COLUMNS = ("plain", "gated")
 
 
@@ -19,7 +19,8 @@ class Row:
 
     Attributes:
         name: shown in the table.
-        kind: one of `KINDS`: what its files are, segmentation.csv or predictions.csv.
+        kind: one of `KINDS`: what its files are, segmentation.csv, or predictions.csv with one class or with any
+            findings an image.
         files: glob patterns relative to the run's folder.
         column: one of `COLUMNS`: which masks of segmentation.csv.
         negative: the class of predictions.csv that means "nothing there".

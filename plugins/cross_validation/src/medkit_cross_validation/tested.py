@@ -44,7 +44,7 @@ class Tested:
     @property
     def not_measured(self) -> int:
         """Images that could not be read, were not assessed or have no truth."""
-        return int(np.isnan(next(iter(self.measured.per_image.values()))).sum())
+        return int(self.measured.missing.sum())
 
 
 def read_tested(run_dir: Path, row: Row, groups: Groups | None = None) -> Tested:
@@ -90,7 +90,8 @@ def read_tested(run_dir: Path, row: Row, groups: Groups | None = None) -> Tested
         require_same(f'row "{row.name}", {seed or "no seed"}', tested[seed], "another seed", images)
     numbers = np.array([[tested[seed][image] for image in images] for seed in seeds])
     groups_of = [patients[image] for image in images]
-    result = Tested(row.name, files, seeds, images, groups_of, sorted(folds), measured(row, columns, numbers))
+    fold = np.array([_numbered([source[seed, image] for image in images]) for seed in seeds])
+    result = Tested(row.name, files, seeds, images, groups_of, sorted(folds), measured(row, columns, numbers, fold))
     if result.not_measured == len(images):
         raise DataError(f'row "{row.name}": none of its {len(images)} images could be measured')
     return result
@@ -119,6 +120,12 @@ def _files(run_dir: Path, row: Row) -> list[str]:
             raise DataError(f'row "{row.name}": no file matches {pattern} in {run_dir}: run the stage that makes it')
         found += matches
     return list(dict.fromkeys(found))
+
+
+def _numbered(files: list[str]) -> list[int]:
+    """Return the number of each file, by its first place in the list: equal for equal divisions."""
+    order = {file: number for number, file in enumerate(dict.fromkeys(files))}
+    return [order[file] for file in files]
 
 
 def _columns(row: Row, file: str, table: list[dict[str, str]], groups: Groups | None) -> tuple[str, ...]:

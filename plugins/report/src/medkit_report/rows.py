@@ -18,9 +18,9 @@ BOX_COLUMNS = (
 
 
 def prediction_columns(findings: Sequence[str], labelled: bool) -> list[str]:
-    """Return the header of predictions.csv; ``labelled`` adds a column of known labels a finding."""
+    """Return the header of predictions.csv; ``labelled`` adds the patient, and a column of known labels a finding."""
     groups = ("probability", "present", "label") if labelled else ("probability", "present")
-    about = ["file", "status", "reason", "synthetic", "synthetic_model"]
+    about = ["file", "status", "reason", "synthetic", "synthetic_model", *(["patient_id"] if labelled else [])]
     return about + [f"{group}_{name}" for group in groups for name in findings]
 
 
@@ -69,6 +69,7 @@ def prediction_row(sample: Mapping[str, Any], findings: Sequence[str]) -> dict[s
             row |= {f"present_{n}": int(p) for n, p in zip(findings, array(present), strict=True)}
     label = sample.get(c.LABEL)
     if label is not None:
+        row["patient_id"] = str(sample.get(c.PATIENT, ""))
         row |= {f"label_{n}": int(v) for n, v in zip(findings, array(label), strict=True) if not np.isnan(v)}
     return row
 

@@ -1,0 +1,1 @@
+"""Augmentation while training and beforehand, and centre crops, as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""Finished runs as one table and one plot, as a medkit plugin."""

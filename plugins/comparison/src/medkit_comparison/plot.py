@@ -1,0 +1,116 @@
+"""The results as one figure: points with intervals, a panel a score, a line a row."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from medkit.files import whole
+from medkit_comparison.statistics import CHANCE, HELPED, HURT, UNCLEAR
+
+ACROSS = 4
+"""Panels in a line."""
+_LINE, _HEAD = 0.24, 0.75
+"""Inches of a row, and of a panel's title and ticks."""
+_MARKS = {
+    "": ("s", "#000000", "#000000", "what the others are compared with"),
+    HELPED: (">", "#0072B2", "#0072B2", "helped"),
+    UNCLEAR: ("o", "#0072B2", "#ffffff", "no clear difference"),
+    HURT: ("<", "#D55E00", "#D55E00", "hurt"),
+}
+"""Verdict → marker, edge, face and legend: colours of Okabe and Ito, and a shape each for those who see none."""
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#dddddd",
+    "text.parse_math": False,
+}
+Scores = Sequence[Mapping[str, Any] | None]
+Panel = tuple[str, Scores, float | None]
+"""Title, a score a row, and the value that means nothing was gained."""
+
+
+def save_plot(results: Mapping[str, Any], path: Path) -> None:
+    """Write the figure as PNG; equal results make equal bytes."""
+    with style.context(["default", _STYLE]), whole(path) as temporary:
+        figure_of(results).savefig(temporary, format="png", dpi=130, metadata={"Software": None})
+
+
+def figure_of(results: Mapping[str, Any]) -> Figure:
+    """Return the figure of ``comparison.json``: macro AUROC, difference and boxes hit, then a panel a finding."""
+    rows = results["rows"]
+    groups = [_overview(results), _per_class(results)]
+    lines = [panels[start : start + ACROSS] for panels in groups for start in range(0, len(panels), ACROSS)]
+    height = len(lines) * (_HEAD + _LINE * len(rows)) + 0.7
+    figure = Figure((12, height), layout=ConstrainedLayoutEngine(h_pad=0.08))
+    axes = figure.subplots(len(lines), ACROSS, squeeze=False)
+    names = [textwrap.shorten(row["name"], 40, placeholder=" …") for row in rows]
+    verdicts = [_verdict(row) for row in rows]
+    for panels, line in zip(axes, lines):
+        for panel, (title, scores, nothing) in zip(panels, line):
+            _draw(panel, title, scores, nothing, verdicts)
+        panels[0].set_yticks(range(len(rows)), names)
+        for panel in panels[len(line) :]:
+            panel.remove()
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, color=edge, markerfacecolor=face, label=label)
+        for verdict, (marker, edge, face, label) in _MARKS.items()
+        if verdict in verdicts
+    ]
+    legend = f"macro AUROC, paired difference to {results['against']}"
+    figure.legend(handles=handles, title=legend, loc="outside lower center", ncols=len(handles), frameon=False)
+    synthetic = "SYNTHETIC test images" if results["synthetic"] else ""
+    figure.suptitle(": ".join(filter(None, (results["title"], synthetic))) or None)
+    return figure
+
+
+def _overview(results: Mapping[str, Any]) -> list[Panel]:
+    rows = results["rows"]
+    gains = [row["difference"] and row["difference"]["macro"] for row in rows]
+    panels: list[Panel] = [
+        ("Macro AUROC", [row["auroc"]["macro"] for row in rows], CHANCE),
+        (f"Difference to {textwrap.shorten(results['against'], 24, placeholder=' …')}", gains, 0.0),
+    ]
+    boxes = [row["boxes"] for row in rows]
+    return [*panels, ("True boxes hit (IoU > 0.3)", boxes, None)] if any(boxes) else panels
+
+
+def _per_class(results: Mapping[str, Any]) -> list[Panel]:
+    return [
+        (f"AUROC {finding}", [row["auroc"]["per_class"][finding] for row in results["rows"]], CHANCE)
+        for finding in results["findings"]
+    ]
+
+
+def _draw(panel: Axes, title: str, scores: Scores, nothing: float | None, verdicts: Sequence[str]) -> None:
+    """Draw one score, a row a line, the first on top."""
+    panel.set_title(title)
+    if nothing is not None:
+        panel.axvline(nothing, color="#777777", linewidth=1, linestyle="--")
+    for place, (score, verdict) in enumerate(zip(scores, verdicts)):
+        if not score or score["value"] is None:
+            continue
+        marker, edge, face, _ = _MARKS[verdict]
+        ends = [score["value"] if score[end] is None else score[end] for end in ("low", "high")]
+        span = np.abs(np.subtract([[end] for end in ends], score["value"]))
+        looks = {"color": edge, "markerfacecolor": face, "marker": marker, "markersize": 5, "capsize": 2}
+        panel.errorbar(score["value"], place, xerr=span, **looks)
+    panel.set_yticks(range(len(scores)), [])
+    panel.set_ylim(len(scores) - 0.5, -0.5)
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    return row["difference"]["verdict"] if row["difference"] else ""

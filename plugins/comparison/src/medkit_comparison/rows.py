@@ -1,0 +1,97 @@
+"""What a comparison is asked for: its rows, and the run folders that each rests on."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medkit.errors import ConfigError, DataError, did_you_mean
+
+FOUND = ("+", "-", "0")
+"""What a report may have found: it helped, it hurt, it made no difference."""
+_OPTIONS = ("name", "runs", "against", "report", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One technique.
+
+    Attributes:
+        name: shown in the table.
+        folders: its runs: seeds, or folds.
+        against: the row that it is compared with; None: the table's.
+        report: one of `FOUND`, or None where no report speaks of it.
+        note: free text.
+    """
+
+    name: str
+    folders: tuple[Path, ...]
+    against: str | None = None
+    report: str | None = None
+    note: str = ""
+
+
+def parse_rows(given: Sequence[Mapping[str, Any]], run_dir: Path) -> list[Row]:
+    """Return the rows with their folders; see `ComparisonTable` for what is given.
+
+    Raises:
+        ConfigError: fewer than two rows, an option is missing or wrong, a name or a run comes twice.
+        DataError: a pattern matches no folder.
+    """
+    rows = [_row(options, run_dir) for options in given]
+    if len(rows) < 2:
+        raise ConfigError(f"compare: {len(rows)} rows were given: give two or more to compare")
+    owner: dict[Path, str] = {}
+    for row in rows:
+        for folder in row.folders:
+            if (real := folder.resolve()) in owner:
+                raise ConfigError(f'compare: the run {folder} comes twice, in "{owner[real]}" and "{row.name}"')
+            owner[real] = row.name
+    names = [row.name for row in rows]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f'compare: two rows are called "{twice}": give each a name of its own')
+    return rows
+
+
+def find_row(rows: Sequence[Row], name: str | None) -> Row:
+    """Return the row that others are compared with: the named one, else the first.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    names = [row.name for row in rows]
+    if name is not None and name not in names:
+        raise ConfigError(f'compare: against "{name}" is no row.{did_you_mean(name, names)} Rows: {", ".join(names)}')
+    return rows[0 if name is None else names.index(name)]
+
+
+def _row(given: Mapping[str, Any], run_dir: Path) -> Row:
+    for option in given:
+        if option not in _OPTIONS:
+            raise ConfigError(f'compare: a row has no option "{option}".{did_you_mean(str(option), _OPTIONS)}')
+    for option in ("name", "runs"):
+        if not given.get(option):
+            raise ConfigError(f'compare: a row lacks "{option}": it has {", ".join(given) or "no options"}')
+    name, report = str(given["name"]), given.get("report")
+    report = None if report is None else str(report)
+    if report not in (None, *FOUND):
+        raise ConfigError(f'compare: report "{report}" of row "{name}" is none of {", ".join(FOUND)}')
+    patterns = [given["runs"]] if isinstance(given["runs"], str) else given["runs"]
+    folders = [folder for pattern in patterns for folder in _folders(str(pattern), run_dir, name)]
+    return Row(name, tuple(folders), given.get("against"), report, str(given.get("note") or ""))
+
+
+def _folders(pattern: str, run_dir: Path, name: str) -> list[Path]:
+    """Return a folder, or those that a pattern matches, each once although ``latest`` links to another."""
+    exact = run_dir / pattern
+    if exact.exists() or not glob.has_magic(pattern):  # a folder's name may look like a pattern: "run [1]"
+        return [exact]
+    # Path.glob takes no absolute pattern
+    matches = sorted(glob.glob(str(Path(glob.escape(str(run_dir))) / pattern)))  # noqa: PTH207
+    folders = {path.resolve(): path for path in map(Path, matches) if path.is_dir()}
+    if not folders:
+        raise DataError(f'row "{name}": no folder matches {exact}: run what makes it')
+    return list(folders.values())

@@ -1,0 +1,153 @@
+"""What one finished run has left behind: its predictions of the test images, and what it cost."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medkit.card import read_card
+from medkit.checkpoint import read_checkpoint
+from medkit.errors import DataError
+from medkit.tables import read_csv
+
+_PREDICTIONS = "evaluation/predictions.csv"
+_STAGES = {"train": "models/model.pt", "fit": "models/operating_points.json", "evaluate": _PREDICTIONS}
+"""Stage → a file that it makes, in order."""
+_TRACES = ("run.json", "receipts", "configs", "models", "evaluation", "history.csv", "metrics.json", "problems.csv")
+"""What any run leaves, however early it ended."""
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+"""Keys of a state dictionary that end so are batch statistics, not parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """N test images and K findings.
+
+    Attributes:
+        folder: of the run.
+        findings: K names.
+        files: N paths, as the run saw them.
+        patients: N ids, or None where the predictions name no patient.
+        labels: (N,K), 1 present, 0 absent, NaN unknown.
+        probabilities: (N,K), NaN where the image could not be assessed.
+        synthetic: some image was made by a program.
+        boxes: ``value, low, high, n`` of the hit rate at an IoU above 0.3, or None without boxes.
+        seconds: of training, or None without a history.
+        parameters: of the network, or None without a model.
+        training_images: that the model's card names, or None.
+    """
+
+    folder: Path
+    findings: list[str]
+    files: list[str]
+    patients: list[str] | None
+    labels: np.ndarray
+    probabilities: np.ndarray
+    synthetic: bool
+    boxes: dict[str, Any] | None
+    seconds: float | None
+    parameters: int | None
+    training_images: int | None
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's folder; what it cost is None where the files that tell are missing.
+
+    Raises:
+        DataError: it is no run, a stage has not run, or a file cannot be read.
+        CheckpointError: the model or its card is damaged.
+    """
+    _require_finished(folder)
+    path = folder / _PREDICTIONS
+    rows = _table(path, ("file", "status"))
+    labelled = [name.removeprefix("label_") for name in rows[0] if name.startswith("label_")]
+    findings = [name for name in labelled if f"probability_{name}" in rows[0]]
+    if not findings:
+        raise DataError(f"{path} has no columns label_… and probability_…: evaluate on labelled images")
+    files = [row["file"] for row in rows]
+    if len(set(files)) < len(files):
+        twice = next(name for name in files if files.count(name) > 1)
+        raise DataError(f"{path} holds {twice} twice: run the stage evaluate again")
+    model = folder / _STAGES["train"]
+    card = read_card(model) if model.is_file() else None
+    return Run(
+        folder,
+        findings,
+        files,
+        [row["patient_id"] for row in rows] if "patient_id" in rows[0] else None,
+        _numbers(path, rows, "label", findings),
+        _numbers(path, rows, "probability", findings),
+        any(row.get("synthetic") == "1" for row in rows),
+        _boxes(folder / "metrics.json"),
+        _seconds(folder / "history.csv"),
+        _parameters(model) if model.is_file() else None,
+        card.images if card else None,
+    )
+
+
+def _require_finished(folder: Path) -> None:
+    if not any((folder / name).exists() for name in _TRACES):
+        what = "is no run: it holds none of what medkit run leaves" if folder.is_dir() else "is no folder"
+        raise DataError(f"{folder} {what}: name a folder such as runs/BUNDLE/latest")
+    if not (folder / _PREDICTIONS).is_file():
+        stage, file = next(item for item in _STAGES.items() if not (folder / item[1]).is_file())
+        raise DataError(f"{folder} is not finished: stage {stage} has not made {file}: run the bundle to its end")
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        rows = read_csv(path)
+    except (csv.Error, OSError) as error:
+        raise DataError(f"{path} cannot be read as CSV: {error}") from error
+    for column in columns:
+        if not rows or column not in rows[0]:
+            found = f'has no column "{column}"' if rows else "holds no row"
+            raise DataError(f"{path} {found}: run the stage that makes it again")
+    return rows
+
+
+def _numbers(path: Path, rows: list[dict[str, str]], group: str, findings: list[str]) -> np.ndarray:
+    """Return (N,K): NaN in blank cells and where the image was not assessed."""
+    try:
+        cells = [[row[f"{group}_{name}"] if row["status"] == "ok" else "" for name in findings] for row in rows]
+        numbers = np.array([[float(cell or "nan") for cell in line] for line in cells])
+    except ValueError as error:
+        raise DataError(f'{path}: {error} in a column "{group}_…"') from error
+    known = numbers[~np.isnan(numbers)]
+    if (known < 0).any() or (known > 1).any() or (group == "label" and not np.isin(known, (0, 1)).all()):
+        raise DataError(f'{path}: a number in a column "{group}_…" is none of a {group}')
+    return numbers
+
+
+def _boxes(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        score: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        score = score.get("localization", {}).get("hit_rate_iou_0_3") or {"value": None}
+        return None if score["value"] is None else {key: score[key] for key in ("value", "low", "high", "n")}
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DataError(f"{path} is no metrics.json: {error}: run the stage evaluate again") from error
+
+
+def _seconds(path: Path) -> float | None:
+    if not path.is_file():
+        return None
+    try:
+        return sum(float(row["seconds"]) for row in _table(path, ("seconds",)))
+    except ValueError as error:
+        raise DataError(f'{path}: {error} in column "seconds"') from error
+
+
+def _parameters(path: Path) -> int:
+    """Return how many numbers the network can learn; buffers are told by their names and types alone."""
+    state = read_checkpoint(path, "meta")
+    return sum(
+        value.numel() for key, value in state.items() if value.is_floating_point() and not key.endswith(_BUFFERS)
+    )

@@ -1,0 +1,1 @@
+"""Label statistics of a data set, and what the layers of a network see, as a medkit plugin."""
