@@ -21,7 +21,7 @@ MONAI = {
     "monai.data": """
         CacheDataset DataLoader Dataset decollate_batch list_data_collate pad_list_data_collate""",
     "monai.engines": """
-        SupervisedEvaluator SupervisedTrainer""",
+        GanTrainer SupervisedEvaluator SupervisedTrainer""",
     "monai.handlers": """
         AveragePrecision ConfusionMatrix DecollateBatch EarlyStopHandler from_engine IgniteMetricHandler
         LrScheduleHandler MeanDice MeanIoUHandler PostProcessing ROCAUC StatsHandler ValidationHandler""",

@@ -1,0 +1,1 @@
+"""Cached features of a frozen encoder, as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""A GAN on MONAI's engine and the images that it makes, as a medkit plugin."""
