@@ -123,7 +123,7 @@ class _Job:
 
 def main() -> None:
     """Run one stage; its log ends with one line about whatever went wrong, behind the traceback."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     import fire
     from monai.bundle import run
 
@@ -140,7 +140,7 @@ def main() -> None:
             raise cause if known else MedkitError(f"{type(cause).__name__}: {cause}") from None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Wait for the end of standard input, which the parent never writes to, and end all that was started here."""
     os.read(0, 1)
     if os.getpgrp() == os.getpid():

@@ -223,6 +223,15 @@ def test_a_row_may_be_compared_with_another_than_the_others(tmp_path):
         table(tmp_path, "worse", "middle", {**rows[2], "against": "midle"})
 
 
+def test_rows_of_what_was_not_run_are_left_out_by_option(tmp_path):
+    for name in ("one", "two"):
+        run(tmp_path / name, 3)
+    rows = ["one", {"name": "absent", "runs": "absent/seed*"}, "two"]
+    assert list(named(table(tmp_path, *rows, partial=True))) == ["one", "two"]
+    with pytest.raises(DataError, match="absent"):
+        table(tmp_path, *rows)
+
+
 def test_rows_that_tested_other_images_are_compared_on_those_in_common(tmp_path):
     run(tmp_path / "a", 0)
     run(tmp_path / "b", 1, where=range(20, 60))

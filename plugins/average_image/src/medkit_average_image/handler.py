@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
-from monai.transforms import Compose, OneOf, RandomizableTrait, RandomOrder, SomeOf
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from medkit import contracts as c
 from medkit.device import unwrapped
 from medkit.errors import ConfigError, DataError
+from medkit.randomness import random_transforms
 from medkit_average_image.network import AverageImage, describe_shapes
 
 
@@ -45,7 +44,7 @@ class FitAverageImage:
         if not isinstance(inner, AverageImage):
             found = type(inner).__name__
             raise ConfigError(f"handler average_image: the network is {found}: wrap it in the network average_image")
-        for transform in _random(getattr(dataset, "transform", None)):
+        for transform in random_transforms(dataset):
             raise ConfigError(
                 f"handler average_image: the data set has the random transform {type(transform).__name__}: give the "
                 "training images in a data set without augmentation"
@@ -80,12 +79,3 @@ class FitAverageImage:
         if not count:
             raise DataError(f"none of {len(loader)} training images could be read: there is no average image")
         average.copy_(total / count)
-
-
-def _random(transform: Any) -> Iterator[Any]:
-    """Yield the random transforms inside a transform."""
-    if isinstance(transform, Compose) and not isinstance(transform, OneOf | RandomOrder | SomeOf):
-        for one in transform.transforms:
-            yield from _random(one)
-    elif isinstance(transform, RandomizableTrait):
-        yield transform

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, max_pool2d, pad, relu
 
+from medkit.encoder_head import EncoderHead
 from medkit.errors import ConfigError
 from medkit.pretrained import load_pretrained, scale_input
 from medkit_bn_inception.weights import BN_INCEPTION
@@ -43,7 +44,7 @@ BLOCKS = {  # 1×1; reduced, 3×3; reduced, double 3×3; pooling, projected. A b
 }
 
 
-class BNInception(nn.Module):
+class BNInception(EncoderHead):
     """Logits (B,K) from images (B,C,H,W) of any size from 7×7 on.
 
     Keys and arithmetic are those of the published weights. A block that meets maps of an odd size rounds up; the
@@ -78,6 +79,7 @@ class BNInception(nn.Module):
         ```
     """
 
+    last = "last_linear"
     input_scaling: torch.Tensor | None
 
     def __init__(
@@ -112,24 +114,11 @@ class BNInception(nn.Module):
             self.add_module(f"{block}_output", _Concatenate())
             before = one + three + double + (projected or before)
         self.last_linear = nn.Linear(before, out_channels)
-        self.frozen = frozen
         self.to(memory_format=torch.channels_last)  # less CPU time; outputs and keys are the same
         head = "new" if labels is None else "strict"
         load_pretrained(self, weights, BN_INCEPTION, labels=labels, head=head, first_layer=first_layer)
         if frozen:
-            self.requires_grad_(False).last_linear.requires_grad_(True)
-        self.train()
-
-    def train(self, mode: bool = True) -> BNInception:
-        """Set the mode; a frozen network stays in evaluation mode up to its last layer."""
-        super().train(mode)
-        if self.frozen:
-            for name, layer in self.named_children():
-                layer.train(mode and name == "last_linear")
-        return self
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.encode(images))
+            self.freeze()
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B,1024) that the last layer takes; without gradients where all before it is frozen.
@@ -137,7 +126,7 @@ class BNInception(nn.Module):
         Args:
             images: (B,C,H,W) float, values in 0…1.
         """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.encoding():
             maps = self._layer("conv1_7x7_s2", scale_input(images, self.input_scaling))
             maps = self._layer("conv2_3x3_reduce", max_pool2d(maps, 3, stride=2, ceil_mode=True))
             maps = max_pool2d(self._layer("conv2_3x3", maps), 3, stride=2, ceil_mode=True)

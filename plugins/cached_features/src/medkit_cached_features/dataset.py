@@ -14,8 +14,8 @@ from tqdm import tqdm
 from medkit import contracts as c
 from medkit.device import evaluating
 from medkit.errors import ConfigError
+from medkit.randomness import random_transforms
 from medkit_cached_features.frozen import require_frozen, require_head
-from medkit_cached_features.randomness import random_transforms
 
 
 class CachedFeatures(Dataset):

@@ -40,7 +40,8 @@ def chest_xray(
     images in ``images/`` or ``images_001/images/`` …; ``test`` is the official list. **A folder with a label table**:
     ``labels.csv`` with a column ``image``, and findings either as columns of 1, 0 and blank (unknown) or as one column
     ``Finding Labels`` such as ``Mass|Nodule`` or ``No Finding`` (blank: unknown); optionally ``patient_id``,
-    ``section``, ``synthetic`` (1: a program made the image) and a second table ``boxes.csv`` (``image, finding, x_min, y_min, x_max, y_max``, original pixels).
+    ``section``, ``synthetic`` (1: a program made the image) and a second table ``boxes.csv`` (``image, finding, x_min,
+    y_min, x_max, y_max``, original pixels).
 
     Each sample has ``image`` (absolute path), ``label`` ((K,) float32: 1, 0, NaN for unknown), ``patient_id``,
     ``synthetic`` and, where boxes were drawn, ``boxes`` ((N,5) float32 ``class index, x_min, y_min, x_max, y_max``).

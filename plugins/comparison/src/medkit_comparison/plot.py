@@ -15,6 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from medkit.files import whole
+from medkit.plot_style import METADATA, STYLE
 from medkit_comparison.statistics import CHANCE, HELPED, HURT, UNCLEAR
 
 ACROSS = 4
@@ -28,16 +29,7 @@ _MARKS = {
     HURT: ("<", "#D55E00", "#D55E00", "hurt"),
 }
 """Verdict → marker, edge, face and legend: colours of Okabe and Ito, and a shape each for those who see none."""
-_STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#dddddd",
-    "text.parse_math": False,
-}
+_STYLE = {**STYLE, "font.size": 9, "axes.titlesize": 9}
 Scores = Sequence[Mapping[str, Any] | None]
 Panel = tuple[str, Scores, float | None]
 """Title, a score a row, and the value that means nothing was gained."""
@@ -46,7 +38,7 @@ Panel = tuple[str, Scores, float | None]
 def save_plot(results: Mapping[str, Any], path: Path) -> None:
     """Write the figure as PNG; equal results make equal bytes."""
     with style.context(["default", _STYLE]), whole(path) as temporary:
-        figure_of(results).savefig(temporary, format="png", dpi=130, metadata={"Software": None})
+        figure_of(results).savefig(temporary, format="png", dpi=130, metadata=METADATA["png"])
 
 
 def figure_of(results: Mapping[str, Any]) -> Figure:

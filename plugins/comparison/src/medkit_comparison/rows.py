@@ -34,14 +34,17 @@ class Row:
     note: str = ""
 
 
-def parse_rows(given: Sequence[Mapping[str, Any]], run_dir: Path) -> list[Row]:
+def parse_rows(given: Sequence[Mapping[str, Any]], run_dir: Path, partial: bool = False) -> list[Row]:
     """Return the rows with their folders; see `ComparisonTable` for what is given.
+
+    With ``partial``, rows whose patterns match no folder are left out.
 
     Raises:
         ConfigError: fewer than two rows, an option is missing or wrong, a name or a run comes twice.
         DataError: a pattern matches no folder.
     """
-    rows = [_row(options, run_dir) for options in given]
+    rows = [_row(options, run_dir, partial) for options in given]
+    rows = [row for row in rows if row.folders]
     if len(rows) < 2:
         raise ConfigError(f"compare: {len(rows)} rows were given: give two or more to compare")
     owner: dict[Path, str] = {}
@@ -68,7 +71,7 @@ def find_row(rows: Sequence[Row], name: str | None) -> Row:
     return rows[0 if name is None else names.index(name)]
 
 
-def _row(given: Mapping[str, Any], run_dir: Path) -> Row:
+def _row(given: Mapping[str, Any], run_dir: Path, partial: bool) -> Row:
     for option in given:
         if option not in _OPTIONS:
             raise ConfigError(f'compare: a row has no option "{option}".{did_you_mean(str(option), _OPTIONS)}')
@@ -80,11 +83,11 @@ def _row(given: Mapping[str, Any], run_dir: Path) -> Row:
     if report not in (None, *FOUND):
         raise ConfigError(f'compare: report "{report}" of row "{name}" is none of {", ".join(FOUND)}')
     patterns = [given["runs"]] if isinstance(given["runs"], str) else given["runs"]
-    folders = [folder for pattern in patterns for folder in _folders(str(pattern), run_dir, name)]
+    folders = [folder for pattern in patterns for folder in _folders(str(pattern), run_dir, name, partial)]
     return Row(name, tuple(folders), given.get("against"), report, str(given.get("note") or ""))
 
 
-def _folders(pattern: str, run_dir: Path, name: str) -> list[Path]:
+def _folders(pattern: str, run_dir: Path, name: str, partial: bool) -> list[Path]:
     """Return a folder, or those that a pattern matches, each once although ``latest`` links to another."""
     exact = run_dir / pattern
     if exact.exists() or not glob.has_magic(pattern):  # a folder's name may look like a pattern: "run [1]"
@@ -92,6 +95,6 @@ def _folders(pattern: str, run_dir: Path, name: str) -> list[Path]:
     # Path.glob takes no absolute pattern
     matches = sorted(glob.glob(str(Path(glob.escape(str(run_dir))) / pattern)))  # noqa: PTH207
     folders = {path.resolve(): path for path in map(Path, matches) if path.is_dir()}
-    if not folders:
+    if not folders and not partial:
         raise DataError(f'row "{name}": no folder matches {exact}: run what makes it')
     return list(folders.values())

@@ -66,6 +66,7 @@ class ComparisonTable:
             ``against``: another row than the table's to compare this one with.
             ``report``: what a report found, ``"+"`` (it helped), ``"-"`` (it hurt), ``"0"`` (no difference) or null.
         against: the row that others are compared with; by default the first.
+        partial: leave out rows whose patterns match no folder, of techniques that were not run.
         patients: CSV of the test images with the columns ``image`` and ``patient_id`` (or ``group``, or NIH's names).
         resamples: of patients and seeds.
         seed: of the resamples.
@@ -97,6 +98,7 @@ class ComparisonTable:
         rows: Sequence[Mapping[str, Any]],
         *,
         against: str | None = None,
+        partial: bool = False,
         patients: str | None = None,
         resamples: int = 2000,
         seed: int = 0,
@@ -105,7 +107,7 @@ class ComparisonTable:
         if resamples < 1:
             raise ConfigError(f"compare: resamples {resamples}: give a number above 0")
         self.run_dir, self.output_dir, self.rows = Path(run_dir), Path(output_dir), list(rows)
-        self.against, self.patients, self.title = against, patients, title
+        self.against, self.partial, self.patients, self.title = against, partial, patients, title
         self.resamples, self.seed = resamples, seed
 
     def run(self) -> Path:
@@ -121,7 +123,7 @@ class ComparisonTable:
 
     def results(self) -> dict[str, Any]:
         """Return what ``comparison.json`` holds."""
-        rows = parse_rows(self.rows, self.run_dir)
+        rows = parse_rows(self.rows, self.run_dir, self.partial)
         against = find_row(rows, self.against).name
         runs = {folder: read_run(folder) for row in rows for folder in row.folders}
         images = align(rows, runs, self.patients)

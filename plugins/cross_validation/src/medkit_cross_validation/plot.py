@@ -15,6 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from medkit.files import whole
+from medkit.plot_style import METADATA, STYLE
 from medkit_cross_validation.scores import TITLES, titles_of
 
 ACROSS = 3
@@ -26,26 +27,13 @@ _MARKS = {
     "below 0": ("<", "#D55E00", "#D55E00", "paired difference below 0"),
 }
 """Verdict → marker, edge, face and legend: colours of Okabe and Ito, and a shape each for those who see none."""
-_STYLE = {
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#dddddd",
-    "text.parse_math": False,
-    "svg.hashsalt": "medkit",
-}
-_METADATA = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
-"""What `Figure.savefig` leaves out so that equal results make equal bytes."""
 
 
 def save_plot(results: Mapping[str, Any], output_dir: Path) -> None:
     """Write ``plot.png`` and ``plot.svg``."""
-    with style.context(["default", _STYLE]):
+    with style.context(["default", STYLE]):
         figure = figure_of(results)
-        for form, metadata in _METADATA.items():
+        for form, metadata in METADATA.items():
             with whole(output_dir / f"plot.{form}") as temporary:
                 figure.savefig(temporary, format=form, dpi=150, metadata=metadata)
 

@@ -11,19 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from medkit.files import whole
+from medkit.plot_style import METADATA, STYLE
 
-_STYLE = {
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "figure.titlesize": 10,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#dddddd",
-    "text.parse_math": False,
-    "hatch.color": "#777777",
-    "hatch.linewidth": 0.6,
-}
+_STYLE = {**STYLE, "axes.grid": False, "hatch.color": "#777777", "hatch.linewidth": 0.6}
 _LOOKS = (
     ("positive", {"color": "#0072B2"}),
     ("unknown", {"facecolor": "#ffffff", "edgecolor": "#777777", "hatch": "////", "linewidth": 0}),
@@ -36,7 +26,7 @@ _COLUMN = {"positive": 0, "negative": 1, "unknown": 2}
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG; equal figures make equal bytes."""
     with style.context(["default", _STYLE]), whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=150, metadata=METADATA["png"])
 
 
 def heat_map_figure(share: np.ndarray, images: np.ndarray, findings: Sequence[str]) -> Figure:

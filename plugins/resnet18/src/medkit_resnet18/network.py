@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from monai.networks.nets import ResNet
 
+from medkit.encoder_head import EncoderHead
 from medkit.errors import ConfigError
 from medkit.pretrained import load_pretrained, scale_input
 from medkit_resnet18.weights import RESNET
@@ -16,7 +17,7 @@ from medkit_resnet18.weights import RESNET
 WIDTHS = (64, 128, 256, 512)
 
 
-class ResNet18(ResNet):
+class ResNet18(EncoderHead, ResNet):
     """Logits (B,K) of MONAI's 2D ResNet18 from images (B,C,H,W) of any size.
 
     The head is a global average over ReLU'd maps and one linear layer, so class activation maps have a closed form.
@@ -47,6 +48,7 @@ class ResNet18(ResNet):
         ```
     """
 
+    last = "fc"
     input_scaling: torch.Tensor | None
 
     def __init__(
@@ -72,24 +74,11 @@ class ResNet18(ResNet):
             num_classes=out_channels,
             bias_downsample=False,
         )
-        self.frozen = frozen
         self.to(memory_format=torch.channels_last)  # less CPU time; outputs and keys are the same
         head = "new" if labels is None else "strict"
         load_pretrained(self, weights, RESNET, labels=labels, head=head, first_layer=first_layer)
         if frozen:
-            self.requires_grad_(False).fc.requires_grad_(True)
-        self.train()
-
-    def train(self, mode: bool = True) -> ResNet18:
-        """Set the mode; a frozen network stays in evaluation mode up to its last layer."""
-        super().train(mode)
-        if self.frozen:
-            for name, layer in self.named_children():
-                layer.train(mode and name == "fc")
-        return self
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.encode(x))
+            self.freeze()
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B,512) that the last layer takes; without gradients where all before it is frozen.
@@ -97,7 +86,7 @@ class ResNet18(ResNet):
         Args:
             images: (B,C,H,W) float, grey values in 0…1.
         """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.encoding():
             maps = self.act(self.bn1(self.conv1(scale_input(images, self.input_scaling))))
             for layer in (self.maxpool, self.layer1, self.layer2, self.layer3, self.layer4, self.avgpool):
                 maps = layer(maps)

@@ -18,36 +18,26 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from medkit.files import whole
+from medkit.plot_style import BLUE, METADATA, ORANGE, STYLE
 from medkit_tuning.objective import Objective
 from medkit_tuning.plan import Plan
 
 ACROSS = 3
 """Panels of parameters in a line."""
-_BLUE, _ORANGE = "#0072B2", "#D55E00"
 _MARKS = {
-    "complete": {"marker": "o", "color": _BLUE, "markersize": 5},
+    "complete": {"marker": "o", "color": BLUE, "markersize": 5},
     "stopped early": {"marker": "x", "color": "#777777", "markersize": 5},
     "default": {"marker": "D", "color": "#000000", "markersize": 7},
-    "best": {"marker": "*", "color": _ORANGE, "markersize": 13},
-}
-_STYLE = {
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#dddddd",
-    "text.parse_math": False,
+    "best": {"marker": "*", "color": ORANGE, "markersize": 13},
 }
 
 
 def save_plot(study: Study, trials: list[FrozenTrial], plan: Plan, file: Path) -> None:
     """Write the figure as PNG."""
-    with style.context(["default", _STYLE]):
+    with style.context(["default", STYLE]):
         figure = figure_of(study, trials, plan)
         with whole(file) as temporary:
-            figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+            figure.savefig(temporary, format="png", dpi=150, metadata=METADATA["png"])
 
 
 def figure_of(study: Study, trials: list[FrozenTrial], plan: Plan) -> Figure:
@@ -97,7 +87,7 @@ def _draw_history(panel: Axes, points: dict[int, tuple[str, FrozenTrial]], objec
     complete = sorted(number for number, (_, trial) in points.items() if trial.state is TrialState.COMPLETE)
     accumulate = np.maximum.accumulate if objective.direction == "maximize" else np.minimum.accumulate
     so_far = accumulate([points[number][1].value for number in complete])
-    panel.step([*complete, max(points)], [*so_far, so_far[-1]], where="post", color=_BLUE, linewidth=1)
+    panel.step([*complete, max(points)], [*so_far, so_far[-1]], where="post", color=BLUE, linewidth=1)
     panel.set_xlim(-0.5, max(points) + 0.5)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("trial")
@@ -114,7 +104,7 @@ def _draw_importance(panel: Axes, study: Study) -> None:
         panel.set_axis_off()
         return
     shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
-    panel.barh([_wrapped(key) for key in shares], list(shares.values()), color=_BLUE)
+    panel.barh([_wrapped(key) for key in shares], list(shares.values()), color=BLUE)
     panel.invert_yaxis()
     panel.set_xlim(0, 1)
     panel.grid(False, axis="y")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from medkit.cli import main as medkit
+from medkit.jobs import end_with_parent
 
 GRACE = 10.0
 """Seconds that a trial has to end by itself."""
@@ -67,16 +68,8 @@ class TrialProcess:
 def main() -> None:
     """Run medkit; asked to end, it ends as if interrupted, and leaves no half-written file."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     medkit()
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of standard input, which the parent never writes to, and end all that was started here."""
-    os.read(0, 1)
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
 
 
 if __name__ == "__main__":

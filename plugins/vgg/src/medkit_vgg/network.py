@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from medkit.encoder_head import EncoderHead
 from medkit.errors import ConfigError, DataError
 from medkit.pretrained import load_pretrained, scale_input
 from medkit_vgg.pooling import LogSumExpPool
@@ -21,7 +22,7 @@ HIDDEN = {"published": (4096, 4096), "1024-256": (1024, 256), "average": (), "ma
 STRIDE = 32
 
 
-class VGG(nn.Module):
+class VGG(EncoderHead):
     """Logits (B,K) from images (B,C,H,W): five stages of 3×3 convolutions and max-pooling, then a head.
 
     ``forward`` is ``head(encode(images))``: the features (B,F) of a frozen network may be kept and the head trained on
@@ -67,6 +68,7 @@ class VGG(nn.Module):
         ```
     """
 
+    last = "classifier"
     convolutions: tuple[int, ...]
     url: str
     bn_url: str
@@ -97,7 +99,6 @@ class VGG(nn.Module):
             raise ConfigError(f"VGG: dropout {dropout}: give a number from 0 to below 1")
         self.spatial_size = _size(spatial_size) if head == "1024-256" else None
         self.smallest_side = STRIDE if HIDDEN[head] else STRIDE // 2
-        self.frozen = frozen
 
         layers: list[nn.Module] = []
         before = in_channels
@@ -129,17 +130,8 @@ class VGG(nn.Module):
             head="new" if labels is None else "strict",
             first_layer=first_layer,
         )
-        self.features.requires_grad_(not frozen)
-        self.train()
-
-    def train(self, mode: bool = True) -> VGG:
-        """Set the mode; a frozen convolution part stays in evaluation mode."""
-        super().train(mode)
-        self.features.train(mode and not self.frozen)
-        return self
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.encode(images))
+        if frozen:
+            self.freeze()
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B,F) that the head takes; without gradients where the convolutions are frozen.
@@ -157,7 +149,7 @@ class VGG(nn.Module):
         if min(size) < self.smallest_side:
             found = "×".join(map(str, size))
             raise DataError(f"VGG: images of {found} are too small: give at least {self.smallest_side} pixels a side")
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.encoding():
             return self.pool(self.features(scale_input(images, self.input_scaling))).flatten(1)
 
     def head(self, features: torch.Tensor) -> torch.Tensor:
