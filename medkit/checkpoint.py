@@ -21,6 +21,7 @@ from medkit.card import read_card, write_card
 from medkit.device import unwrapped
 from medkit.errors import CheckpointError, ConfigError, TrainingError
 from medkit.files import whole
+from medkit.pretrained import STARTED_FROM
 
 
 def read_checkpoint(path: str | Path, device: Any = "cpu") -> Any:
@@ -106,7 +107,10 @@ class Checkpoints:
         self.progress_file = self.final.with_name("checkpoint.pt")
         self.best_file = self.final.with_name("best.pt")
         self.validator = validator
-        self.facts: dict[str, Any] = {"labels": None if labels is None else list(labels)}
+        self.facts: dict[str, Any] = {
+            "labels": None if labels is None else list(labels),
+            "source": getattr(unwrapped(model), STARTED_FROM, ""),
+        }
         if data is not None:
             self.facts |= {"images": len(data), "synthetic": any(sample.get(c.SYNTHETIC, False) for sample in data)}
         self.best: tuple[int, float] | None = None

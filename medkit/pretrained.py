@@ -20,6 +20,8 @@ from torch import nn
 from medkit.card import Card, read_card
 from medkit.errors import CheckpointError, ConfigError
 
+STARTED_FROM = "started_from"
+"""Attribute of a network that has loaded weights: what `medkit.Checkpoints` writes into the card as their source."""
 COLOURS = ("copy_red", "copy_green", "copy_blue")
 FIRST_LAYERS = ("strict", "sum", "average", *COLOURS)
 
@@ -138,6 +140,8 @@ def load_pretrained(
     if scaling is not None:
         state["input_scaling"] = _per_channel(scaling, channels, name)
     network.load_state_dict(state)
+    learnt = ", which has learnt from synthetic images" if card is not None and card.synthetic else ""
+    setattr(network, STARTED_FROM, f"started from {Path(weights).name}{learnt}")
 
 
 def scale_input(images: torch.Tensor, scaling: torch.Tensor | None) -> torch.Tensor:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ignite.engine import Engine, Events
 from torch import nn
 
-from medkit.card import write_card
+import medkit
+from medkit.card import read_card, write_card
 from medkit.errors import CheckpointError, ConfigError
 from medkit.pretrained import Published, download, load_pretrained, mean_and_deviation, scale_input
 
@@ -312,3 +314,15 @@ def test_what_is_another_network_is_said_to_be_none(saved):
 def test_a_wrong_option_says_what_to_choose(options, message):
     with pytest.raises(ConfigError, match=message):
         Toy(**options)
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_the_card_of_a_training_says_what_it_started_from(synthetic, saved, tmp_path):
+    network = Toy(weights=saved(Toy(seed=3).state_dict(), labels=ABC, synthetic=synthetic), labels=ABC)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    handler = medkit.Checkpoints(network, optimizer, str(tmp_path / "model.pt"))
+    trainer = Engine(lambda engine, batch: None)
+    trainer.add_event_handler(Events.COMPLETED, handler.finish)
+    trainer.run([0])
+    source = read_card(tmp_path / "model.pt").source
+    assert source == "started from weights.pt" + (", which has learnt from synthetic images" if synthetic else "")

@@ -292,6 +292,8 @@ def test_bad_words(folder, tmp_path):
         command(folder, tmp_path / "out", "--copeis", 3)
     with pytest.raises(ConfigError, match="copies ≥ 1"):
         expansion([], tmp_path / "out", copies=0)
+    with pytest.raises(ConfigError, match='section "training" is in data and in others'):
+        expansion([], tmp_path / "out", others={"training": []})
     with pytest.raises(DataError, match="none of 0 files"):
         expansion([], tmp_path / "out").run()
 

@@ -336,6 +336,16 @@ def test_parameters_time_images_and_boxes_are_read_from_the_run(tmp_path):
     assert found["boxes"] == pytest.approx({**HIT, "hits": 8})
 
 
+def test_what_a_network_takes_off_its_images_is_no_parameter(tmp_path):
+    run(tmp_path / "a"), run(tmp_path / "b")
+    path = tmp_path / "b" / "models" / "model.pt"
+    network = torch.load(path, weights_only=True)
+    torch.save(network | {"average_image": torch.ones(1, 8, 8), "network.input_scaling": torch.ones(2, 1)}, path)
+    write_card(path, labels=list(FINDINGS))
+    found = named(table(tmp_path, "a", "b"))
+    assert found["b"]["parameters"] == found["a"]["parameters"]
+
+
 def test_what_a_run_does_not_tell_is_blank(tmp_path):
     run(tmp_path / "a"), run(tmp_path / "b")
     for name in ("history.csv", "metrics.json", "models/model.pt"):

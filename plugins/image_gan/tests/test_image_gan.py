@@ -100,7 +100,7 @@ def test_the_table_is_read_as_any_other_and_as_synthetic(made):
     for mine, theirs in zip(own, real, strict=True):
         np.testing.assert_array_equal(mine["label"], np.array([np.nan, 1], np.float32))
         np.testing.assert_array_equal(mine["label"], theirs["label"])
-        assert mine["synthetic"] is True
+        assert mine["synthetic"] is theirs["synthetic"] is True
     read = medkit.transform("load_image", keys="image")(own[0])
     assert read["image"].meta["source"]["synthetic"] is True
 
@@ -150,6 +150,29 @@ def test_interrupted_training_continues_to_the_same_bits(folder, made, tmp_path)
     assert {key.partition(".")[0] for key in whole} == {"generator", "discriminator"}
     assert not [key for key in whole if not torch.equal(whole[key], resumed[key])]
     assert not (tmp_path / "models/checkpoint.pt").exists()
+
+
+def test_a_schedule_goes_on_where_training_was_interrupted(folder, tmp_path):
+    decay = {"_target_": "torch.optim.lr_scheduler.ExponentialLR", "optimizer": "@g_optimizer", "gamma": 0.5}
+    with_schedule = {"schedule": decay, "trainer#train_handlers#4#lr_scheduler": "@schedule"}
+
+    def training():
+        parser = stage(folder, tmp_path, **with_schedule)
+        return parser.get_parsed_content("schedule"), parser.get_parsed_content("trainer")
+
+    schedule, trainer = training()
+
+    @trainer.on(Events.ITERATION_COMPLETED)
+    def step(engine):
+        schedule.step()
+        if engine.state.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        trainer.run()
+    resumed, trainer = training()
+    trainer.run()  # without a step
+    assert resumed.last_epoch == schedule.last_epoch - 1 > 0
 
 
 def test_a_loss_that_is_no_number_stops_training_and_is_not_saved(folder, tmp_path):

@@ -255,6 +255,11 @@ def test_held_out_images_that_the_teacher_knows_are_refused(run):
         make(run, trained_on=trained_on(run, "h3"))
 
 
+def test_images_that_must_not_be_learnt_from_are_refused(run):
+    with pytest.raises(DataError, match=r"1 of 6 unlabelled images must not be learnt from: .*u2.png is the same file"):
+        make(run, never=trained_on(run, "u2"))
+
+
 def test_a_teacher_of_another_label_set_is_refused(run):
     write_card(run / "model.pt", labels=["Mass", "Hernia"])
     with pytest.raises(CheckpointError, match="knows Mass, Hernia; Mass, Nodule were asked for"):

@@ -28,7 +28,7 @@ class CentreCropd(MapTransform):
 
     Example:
         ```yaml
-        - {_target_: medkit.transform, component: centre_crop, keys: image, spatial_size: [600, 800], of: 1024}
+        - {_target_: medkit.transform, component: centre_crop, keys: image, spatial_size: [800, 600], of: 1024}
         ```
     """
 
@@ -41,8 +41,10 @@ class CentreCropd(MapTransform):
     ) -> None:
         super().__init__(keys)
         size = tuple(spatial_size)
-        if len(size) != 2 or not all(isinstance(side, int) and 0 < side <= (of or side) for side in size):
-            at_most = f", at most {of} (of)" if of else ""
+        if len(size) != 2 or not all(
+            isinstance(side, int) and 0 < side <= (side if of is None else of) for side in size
+        ):
+            at_most = f", at most {of} (of)" if of is not None else ""
             raise ConfigError(f"centre_crop: spatial_size is {list(size)}: give rows and columns of 1 or more{at_most}")
         if mode not in ("crop", "shrink"):
             raise ConfigError(f'centre_crop: mode "{mode}" is unknown. Choices: crop, shrink.')

@@ -80,6 +80,8 @@ class OfflineExpansion:
     ) -> None:
         if copies < 1 or workers < 0:
             raise ConfigError(f"offline_expansion: copies ≥ 1 and workers ≥ 0 expected, found {copies} and {workers}")
+        if section in (others or {}):
+            raise ConfigError(f'offline_expansion: section "{section}" is in data and in others: give it once')
         self.reader = [medkit.transform("load_image", keys=c.IMAGE)] if reader is None else list(reader)
         self.reader += [Resized(c.IMAGE, tuple(size), mode="area")] if size is not None else []
         self.transforms = [RandomAffined(c.IMAGE)] if transforms is None else deepcopy(list(transforms))

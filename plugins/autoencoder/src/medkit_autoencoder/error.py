@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from medkit import contracts as c
 from medkit.errors import DataError
 from medkit.files import write_json
-from medkit.handlers import merged
+from medkit.handlers import gathered, merged
 from medkit.intervals import Bootstrap
 
 logger = logging.getLogger(__name__)
@@ -86,13 +86,15 @@ class ReconstructionError:
 
     def write(self, engine: Engine) -> None:
         """Write the file; warn where reconstructions are not better."""
-        if not self.errors:
+        shares = gathered((self.patients, self.errors))
+        patients, rows = ([one for share in shares for one in share[part]] for part in (0, 1))
+        if not rows:
             raise DataError("no validation image could be read: there is no reconstruction to measure")
         if idist.get_rank() != 0:
             return
-        errors = np.array(self.errors)
+        errors = np.array(rows)
         images = len(errors)
-        bootstrap = Bootstrap(self.patients, self.resamples, self.seed)
+        bootstrap = Bootstrap(patients, self.resamples, self.seed)
         totals = bootstrap.totals(np.column_stack([errors, np.ones(images)]))
         drawn, mean = totals[:, 0] / totals[:, 2], totals[:, 1] / totals[:, 2]
         scores = {"reconstruction": drawn, "mean_image": mean, "gain": mean - drawn}

@@ -62,6 +62,8 @@ def notes(results: Results) -> Iterator[str]:
     yield f"{_counted(results)}."
     if any(s["includes_chance"] for row in results["rows"] for s in _scores(row)):
         yield f"{CHANCE} the interval includes 0.5, what guessing gives."
+    if any(row["seconds"] is not None for row in results["rows"]):
+        yield "Training: wall time of a run's own history, without what it started from."
     if any(row["boxes"] for row in results["rows"]):
         yield "Boxes hit: true boxes met at an IoU above 0.3."
     if results["findings_left_out"]:

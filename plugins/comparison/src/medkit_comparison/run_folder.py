@@ -21,8 +21,8 @@ _STAGES = {"train": "models/model.pt", "fit": "models/operating_points.json", "e
 """Stage → a file that it makes, in order."""
 _TRACES = ("run.json", "receipts", "configs", "models", "evaluation", "history.csv", "metrics.json", "problems.csv")
 """What any run leaves, however early it ended."""
-_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-"""Keys of a state dictionary that end so are batch statistics, not parameters."""
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "input_scaling", "average_image")
+"""Keys of a state dictionary that end so are statistics of batches, public weights' input or images, not parameters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def align(rows: Sequence[Row], runs: Mapping[Path, Run], patients: str | None = 
         truth = np.where(np.isnan(truth), labels, truth)
         for n, file, patient in zip(at, run.files, run.patients or [None] * len(at)):
             if belongs[n] is None:
-                belongs[n] = find(file) if find else patient
+                belongs[n] = find(file) if find else patient or None
         filled[run.folder] = shown, labels, probabilities
     tested = {row.name: Tested(*map(np.stack, zip(*(filled[folder] for folder in row.folders)))) for row in rows}
     known = None if None in belongs else [str(patient) for patient in belongs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
@@ -28,6 +29,7 @@ class GanCheckpoints(Checkpoints):
         d_optimizer: the discriminator's.
         final: path of the finished weights, e.g. ``models/gan.pt``.
         data: the samples that it learns from, for the card.
+        lr_scheduler: a schedule whose state belongs to the run, such as `cpu_budget`.
 
     Raises:
         TrainingError: a loss is not finite.
@@ -42,9 +44,10 @@ class GanCheckpoints(Checkpoints):
         d_optimizer: torch.optim.Optimizer,
         final: str,
         data: Sequence[c.Sample] | None = None,
+        lr_scheduler: Any = None,
     ) -> None:
         both = nn.ModuleDict({"generator": unwrapped(generator), "discriminator": unwrapped(discriminator)})
-        super().__init__(both, g_optimizer, final, data=data)
+        super().__init__(both, g_optimizer, final, lr_scheduler, data=data)
         self.parts["d_optimizer"] = d_optimizer
 
     def attach(self, engine: Engine) -> None:

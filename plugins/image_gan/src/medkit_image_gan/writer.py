@@ -28,11 +28,12 @@ BATCH = 64
 class GeneratedImages:
     """Writer: ``count`` images of a generator as 8-bit PNG, with a label table, without copies of training images.
 
-    ``images/SYNTHETIC_00000.png`` … and ``labels.csv`` (``image, patient_id, section, FINDING …``) in ``output_dir``
-    are what the data sets ``generated`` and ``chest_xray`` read. Each file says SYNTHETIC in its name and in a text
-    chunk. An image that is nearer to a training image, or to its mirror image, than all but the share ``quantile`` of
-    held-out real images are, is taken for a copy: it goes to ``copies/`` and not into the table. ``copy_check.json``
-    has every image's nearest neighbour, the distances of the held-out images, and the number of copies.
+    ``images/SYNTHETIC_00000.png`` … and ``labels.csv`` (``image, patient_id, section, synthetic, FINDING …``) in
+    ``output_dir`` are what the data sets ``generated`` and ``chest_xray`` read, both as synthetic. Each file says
+    SYNTHETIC in its name and in a text chunk. An image that is nearer to a training image, or to its mirror image, than
+    all but the share ``quantile`` of held-out real images are, is taken for a copy: it goes to ``copies/`` and not into
+    the table. ``copy_check.json`` has every image's nearest neighbour, the distances of the held-out images, and the
+    number of copies.
     The same weights and seed give the same bytes.
 
     Args:
@@ -107,11 +108,12 @@ class GeneratedImages:
         write_json(self.folder / "copy_check.json", check)
         known = {name: int(value) for name, value in zip(self.findings, self.label) if not math.isnan(value)}
         rows = [
-            {"image": name, "patient_id": Path(name).stem, "section": "training", **known}
+            {"image": name, "patient_id": Path(name).stem, "section": "training", "synthetic": 1, **known}
             for name, entry in zip(names, check["images"])
             if not entry["copy"]
         ]
-        write_csv(self.folder / "labels.csv", ["image", "patient_id", "section", *self.findings], rows)
+        about = ["image", "patient_id", "section", "synthetic"]
+        write_csv(self.folder / "labels.csv", [*about, *self.findings], rows)
 
     @torch.no_grad()
     def make(self) -> torch.Tensor:

@@ -40,6 +40,7 @@ class PseudoLabels:
         output: the table to write; the JSON file has the same name, ending in ``.json``.
         held_out: the teacher's predictions.csv over labelled images that it has not learnt from.
         trained_on: the labelled samples that the teacher has learnt from, so that they can be refused elsewhere.
+        never: samples that must not be learnt from, such as test images; refused among the unlabelled ones.
         fraction: share of the images at each end, above 0 and at most 0.5.
         calibrated: see above.
         confidence: with ``calibrated``: the least probability of a label, from 0.5 to 1.
@@ -76,6 +77,7 @@ class PseudoLabels:
         *,
         held_out: str,
         trained_on: Sequence[c.Sample] | None = None,
+        never: Sequence[c.Sample] | None = None,
         fraction: float = 0.05,
         calibrated: bool = False,
         confidence: float = 0.9,
@@ -93,6 +95,7 @@ class PseudoLabels:
         self.findings = list(findings)
         self.output = Path(output)
         self.trained_on = [str(sample[c.IMAGE]) for sample in trained_on or []]
+        self.never = [str(sample[c.IMAGE]) for sample in never or []]
         self.fraction = fraction
         self.confidence = confidence if calibrated else None
         self.operating_points = operating_points or self.teacher.with_name("operating_points.json")
@@ -149,6 +152,7 @@ class PseudoLabels:
         take_out = "take labelled images out of the unlabelled ones"
         for labelled_files in (self.trained_on, held_out.files):
             require_apart(unlabelled.files, labelled_files, "unlabelled images are labelled ones", take_out)
+        require_apart(unlabelled.files, self.never, "unlabelled images must not be learnt from", "take them out")
         learnt = "held-out images are among those that the teacher has learnt from"
         require_apart(held_out.files, self.trained_on, learnt, "hold out others")
         if self.confidence is not None:

@@ -89,8 +89,8 @@ class Plan:
             try:
                 parser.get_parsed_content(key.removesuffix("#work_dir"))
             finally:
-                for name in self.run.confinement.keys() - before:
-                    del os.environ[name]
+                os.environ.clear()
+                os.environ.update(before)
 
 
 def _data_folders(run: Run) -> dict[str, dict[str, Any]]:
