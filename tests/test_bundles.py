@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from pydoc import locate
@@ -40,11 +41,15 @@ WORKFLOWS = {
 SMALL: dict[str, dict[str, Any]] = {
     "brain_mri": {"phantom#images": 40, "phantom#size": 64},
     "breast_ultrasound": {"phantom#images": 80, "phantom#size": 64},
+    "chest_from_scratch": {"phantom#images": 60},
     "chest_gradcam": {"phantom#images": 60},
+    "chest_small_data": {"phantom#images": 60, "epoch_images": None, "proportions": None},
+    "chest_weak_vgg19": {"phantom#images": 60, "network_def#weights": None},
 }
 TRAINING_ONLY = ("weights", "labels")  # options of a network that inference does not build from pretrained weights
 PLACES = ("phantom", "folds_csv", "run")  # where new images are, and what is done with them
-ONE_OUTPUT = ("brain_mri", "chest_gradcam")  # all that MONAI can verify
+PATIENTS = ("findings", "images", "size", "seed")  # what says which phantoms are in the one folder of a run
+ONE_OUTPUT = ("brain_mri", "chest_gradcam", "chest_small_data", "chest_weak_vgg19")  # all that MONAI can verify
 LOCATOR = ComponentLocator()  # it searches MONAI once
 MANDATORY = ("version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task")
 MANDATORY += ("description", "authors", "copyright", "network_data_format")
@@ -67,6 +72,8 @@ def resolved(config: dict[str, Any], node: Any) -> Any:
         return {key: resolved(config, value) for key, value in node.items()}
     if isinstance(node, list):
         return [resolved(config, value) for value in node]
+    if isinstance(node, str) and re.fullmatch(r"\$@\w+( \+ @\w+)+", node):
+        return [value for part in node[1:].split(" + ") for value in resolved(config, part)]
     if isinstance(node, str) and node.startswith("@"):
         return resolved(config, ConfigParser(config)[node[1:].replace("::", "#")])
     return node
@@ -83,7 +90,7 @@ def of_the_image(transforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
             listed = {k for k, v in part.items() if isinstance(v, list) and len(v) == len(keys) and k != "spatial_size"}
             part |= {key: part[key][chosen] for key in listed}
         random = part["_target_"].startswith(("Rand", "SpatialPad"))  # the pad makes room for a random crop
-        if not random and part.get("component") not in ("load_mask", "intended_use"):
+        if not random and part.get("component") not in ("random_affine", "load_mask", "intended_use"):
             found.append(part)
     return found
 
@@ -96,6 +103,8 @@ def test_what_inference_shares_with_training_agrees(bundle, name):
     shared = inference.keys() & trained.keys() - {*PLACES, "network_def"}
     assert {"findings", "image_size", "seed", "device", "inferer"} <= shared
     assert {key: inference[key] for key in shared} == {key: trained[key] for key in shared}
+    drawn = [[config["phantom"].get(key) for key in PATIENTS] for config in (inference, trained)]
+    assert drawn[0] == drawn[1]
     assert inference["postprocessing"] == trained["validate"]["postprocessing"]
     ours, training, validation = (
         of_the_image(resolved(config, section["preprocessing"])["transforms"])
@@ -112,6 +121,8 @@ def offers(config: dict[str, Any]) -> Iterator[Offer]:
             yield registry().find(kind, part["component"])
             if part.get("fallback"):
                 yield registry().find(kind, part["fallback"])
+            if kind == "network" and "network" in part:
+                yield registry().find(kind, part["network"]["component"])
 
 
 @by_name
@@ -131,7 +142,7 @@ def test_the_metadata_describes_every_network(bundle):
     described = {key: value for key, value in metadata.items() if key.endswith("_data_format")}
     met = set()
     for config in {str(c["network_def"]): c for c in stages(bundle).values() if "network_def" in c}.values():
-        network = ConfigParser(config).get_parsed_content("network_def").eval()
+        network = untrained(config)
         with torch.inference_mode():
             output = network(torch.rand(1, 1, *config["image_size"]))
         outputs = output if isinstance(output, tuple) else (output,)
@@ -142,6 +153,15 @@ def test_the_metadata_describes_every_network(bundle):
         if outputs[0].ndim == 2:
             assert list(described[name]["outputs"]["pred"]["channel_def"].values()) == config["findings"]
     assert met == described.keys()
+
+
+def untrained(config: dict[str, Any]) -> torch.nn.Module:
+    """Return the network as it is built where there is no file to start from, with an average image if it has one."""
+    start = {"weights": None} if "weights" in config["network_def"] else {}
+    network = ConfigParser({**config, "network_def": config["network_def"] | start}).get_parsed_content("network_def")
+    for buffer in network.buffers():
+        buffer.nan_to_num_()
+    return network.eval()
 
 
 def _form(tensor: dict[str, Any]) -> tuple[str | int, ...]:

@@ -28,7 +28,7 @@ class CentreCropd(MapTransform):
 
     Example:
         ```yaml
-        - {_target_: medkit.transform, component: centre_crop, keys: image, spatial_size: [800, 600], of: 1024}
+        - {_target_: medkit.transform, component: centre_crop, keys: image, spatial_size: [600, 800], of: 1024}
         ```
     """
 
