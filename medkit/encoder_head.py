@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ class EncoderHead(nn.Module):
             batch norm keeps its statistics.
     """
 
+    encode: Callable[[torch.Tensor], torch.Tensor]
+    head: Callable[[torch.Tensor], torch.Tensor]
     last: str
     frozen: bool = False
 
@@ -42,9 +45,3 @@ class EncoderHead(nn.Module):
     def encoding(self) -> Any:
         """Return the context in which the encoder runs: without gradients where it is frozen."""
         return torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen)
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
-
-    def head(self, features: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError

@@ -86,4 +86,5 @@ def test_five_folds_end_in_one_table(tmp_path):
     (row,) = json.loads((run / "table" / "results.json").read_text())["rows"]
     tested = [{line["file"] for line in read_csv(run / "folds" / f"fold{n}" / "predictions.csv")} for n in (0, 1)]
     assert not tested[0] & tested[1]
-    assert row["name"]
+    assert row["images"] == len(tested[0] | tested[1])
+    assert row["scores"]["auroc_within_folds"]["value"] is not None

@@ -12,7 +12,6 @@ from medkit import contracts as c
 from medkit.build import build
 from medkit.errors import ConfigError, DataError, did_you_mean
 from medkit.overrides import parse
-from medkit_augmentation.expansion import PROBLEMS, OfflineExpansion
 
 SECTIONS = ("training", "validation", "test")
 _OF_DATASET = "dataset#"
@@ -57,6 +56,8 @@ def expand(dataset_dir: str, output: Path, options: tuple[str, ...], **given: An
 
     --dataset#KEY VALUE gives an option of the data set: --dataset#split_seed 1.
     """
+    from medkit_augmentation.expansion import PROBLEMS, OfflineExpansion  # torch: not for --help
+
     folder = str(Path(dataset_dir).expanduser().resolve())
     reading = {"dataset_dir": folder, "findings": given["findings"], **_options(options)}
     parts = sections(given["dataset"], reading, given["section"])

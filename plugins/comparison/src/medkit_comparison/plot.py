@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from medkit.files import whole
-from medkit.plot_style import METADATA, STYLE
+from medkit.plot_style import BLUE, METADATA, ORANGE, STYLE
 from medkit_comparison.statistics import CHANCE, HELPED, HURT, UNCLEAR
 
 ACROSS = 4
@@ -24,9 +24,9 @@ _LINE, _HEAD = 0.24, 0.75
 """Inches of a row, and of a panel's title and ticks."""
 _MARKS = {
     "": ("s", "#000000", "#000000", "what the others are compared with"),
-    HELPED: (">", "#0072B2", "#0072B2", "helped"),
-    UNCLEAR: ("o", "#0072B2", "#ffffff", "no clear difference"),
-    HURT: ("<", "#D55E00", "#D55E00", "hurt"),
+    HELPED: (">", BLUE, BLUE, "helped"),
+    UNCLEAR: ("o", BLUE, "#ffffff", "no clear difference"),
+    HURT: ("<", ORANGE, ORANGE, "hurt"),
 }
 """Verdict → marker, edge, face and legend: colours of Okabe and Ito, and a shape each for those who see none."""
 _STYLE = {**STYLE, "font.size": 9, "axes.titlesize": 9}

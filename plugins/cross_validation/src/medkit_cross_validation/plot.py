@@ -15,16 +15,16 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from medkit.files import whole
-from medkit.plot_style import METADATA, STYLE
+from medkit.plot_style import BLUE, METADATA, ORANGE, STYLE
 from medkit_cross_validation.scores import TITLES, titles_of
 
 ACROSS = 3
 """Panels in a line."""
 _MARKS = {
     None: ("s", "#000000", "#000000", "compared with none"),
-    "above 0": (">", "#0072B2", "#0072B2", "paired difference above 0"),
-    "includes 0": ("o", "#0072B2", "#ffffff", "paired difference includes 0"),
-    "below 0": ("<", "#D55E00", "#D55E00", "paired difference below 0"),
+    "above 0": (">", BLUE, BLUE, "paired difference above 0"),
+    "includes 0": ("o", BLUE, "#ffffff", "paired difference includes 0"),
+    "below 0": ("<", ORANGE, ORANGE, "paired difference below 0"),
 }
 """Verdict → marker, edge, face and legend: colours of Okabe and Ito, and a shape each for those who see none."""
 

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from medkit.files import whole
-from medkit.plot_style import METADATA, STYLE
+from medkit.plot_style import BLUE, METADATA, STYLE
 
 _STYLE = {**STYLE, "axes.grid": False, "hatch.color": "#777777", "hatch.linewidth": 0.6}
 _LOOKS = (
-    ("positive", {"color": "#0072B2"}),
+    ("positive", {"color": BLUE}),
     ("unknown", {"facecolor": "#ffffff", "edgecolor": "#777777", "hatch": "////", "linewidth": 0}),
     ("negative", {"color": "#e6e6e6"}),
 )

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import click
 
-from medkit_tuning.plan import Plan
-from medkit_tuning.results import write_results
-from medkit_tuning.search import search
-from medkit_tuning.shared_study import PRUNERS, SAMPLERS, SharedStudy
-
+SAMPLERS = ("tpe", "random", "cmaes", "nsga2")
+PRUNERS = ("median", "none")
 _PATH = click.Path(path_type=Path)
 
 
@@ -18,10 +15,8 @@ _PATH = click.Path(path_type=Path)
 @click.argument("bundle", type=_PATH)
 @click.option("--trials", type=click.IntRange(min=1), default=20, show_default=True, help="In all, earlier ones too.")
 @click.option("--study", "study_file", type=_PATH, help="SQLite file, may be shared.  [default: study.db in DIR]")
-@click.option(
-    "--sampler", type=click.Choice([*SAMPLERS]), default="tpe", show_default=True, help="nsga2: evolutionary."
-)
-@click.option("--pruner", type=click.Choice([*PRUNERS]), default="median", show_default=True, help="Stops bad trials.")
+@click.option("--sampler", type=click.Choice(SAMPLERS), default="tpe", show_default=True, help="nsga2: evolutionary.")
+@click.option("--pruner", type=click.Choice(PRUNERS), default="median", show_default=True, help="Stops bad trials.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the search.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials that run at once.")
 @click.option("-o", "--output_dir", "--output-dir", type=_PATH, metavar="DIR", help="[default: runs/BUNDLE_tune]")
@@ -45,6 +40,11 @@ def tune(
     Whatever else is written --key value, or stands behind --, overrides the configuration of every trial:
     -- --max_epochs 3 --dataset_dir FOLDER.
     """
+    from medkit_tuning.plan import Plan  # these import torch and Optuna: not for --help
+    from medkit_tuning.results import write_results
+    from medkit_tuning.search import search
+    from medkit_tuning.shared_study import SharedStudy
+
     folder = (output_dir or Path("runs") / f"{bundle.resolve().name}_tune").resolve()
     file = (study_file or folder / "study.db").resolve()
     plan = Plan.make(bundle, overrides, file.parent / "data", trust)
