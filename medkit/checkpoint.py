@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
@@ -66,6 +65,36 @@ def _few(keys: Sequence[str], at_most: int = 3) -> str:
     return ", ".join(keys[:at_most]) + (f" and {len(keys) - at_most} more" if len(keys) > at_most else "")
 
 
+class LearntFrom:
+    """Ignite handler: what a training learns from, for the card of its weights.
+
+    Args:
+        data: the samples; None where they are not known.
+
+    Attributes:
+        images: how many.
+        synthetic: some are made by a program, as the data set says or, once they are read, the files themselves.
+    """
+
+    def __init__(self, data: Sequence[c.Sample] | None = None) -> None:
+        self.images = None if data is None else len(data)
+        self.synthetic = any(sample.get(c.SYNTHETIC, False) for sample in data or ())
+
+    def attach(self, engine: Engine) -> None:
+        """Register with the trainer."""
+        engine.add_event_handler(Events.ITERATION_STARTED, self.look)
+
+    def look(self, engine: Engine) -> None:
+        """Ask the images of a batch."""
+        batch = engine.state.batch
+        if not self.synthetic and isinstance(batch, Mapping):
+            self.synthetic = bool(torch.as_tensor(batch.get(c.SYNTHETIC, False)).any())
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the card says."""
+        return {"images": self.images, "synthetic": self.synthetic}
+
+
 class Checkpoints:
     """Ignite handler: training that can be killed at any moment and continues to the same result.
 
@@ -111,12 +140,12 @@ class Checkpoints:
             "labels": None if labels is None else list(labels),
             "source": getattr(unwrapped(model), STARTED_FROM, ""),
         }
-        if data is not None:
-            self.facts |= {"images": len(data), "synthetic": any(sample.get(c.SYNTHETIC, False) for sample in data)}
+        self.learnt_from = LearntFrom(data)
         self.best: tuple[int, float] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Register with the trainer."""
+        self.learnt_from.attach(engine)
         engine.add_event_handler(Events.STARTED, self.resume)
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self.check_loss)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
@@ -134,6 +163,7 @@ class Checkpoints:
                 part.load_state_dict(saved[name])
         engine.state.epoch, engine.state.iteration = saved["epoch"], saved["iteration"]
         self.best = tuple(saved["best"]) if saved["best"] else None
+        self.learnt_from.synthetic |= saved.get("synthetic", False)
         engine.logger.info("continuing behind epoch %d of %s", saved["epoch"], self.progress_file)
 
     def check_loss(self, engine: Engine) -> None:
@@ -164,7 +194,7 @@ class Checkpoints:
         if scaler:
             progress["scaler"] = scaler.state_dict()
         progress |= {"model": weights, "epoch": engine.state.epoch, "iteration": engine.state.iteration}
-        progress["best"] = list(self.best) if self.best else None
+        progress |= {"best": list(self.best) if self.best else None, "synthetic": self.learnt_from.synthetic}
         with whole(self.progress_file) as temporary:
             torch.save(progress, temporary)
 
@@ -178,7 +208,7 @@ class Checkpoints:
             else:
                 torch.save(unwrapped(self.model).state_dict(), temporary)
         epoch, validation = self.best or (engine.state.epoch, None)
-        write_card(self.final, **self.facts, epoch=epoch, validation=validation)
+        write_card(self.final, **self.facts, **self.learnt_from.facts(), epoch=epoch, validation=validation)
         self.progress_file.unlink(missing_ok=True)
         self.best_file.unlink(missing_ok=True)
 
@@ -226,8 +256,7 @@ class LoadCheckpoint:
         """Stop at the first real image."""
         batch = engine.state.batch
         for index, status in enumerate(batch[c.STATUS]):
-            marked = bool(batch[c.SYNTHETIC][index]) or json.loads(batch[c.SOURCE][index]).get("synthetic", False)
-            if status == "ok" and not marked:
+            if status == "ok" and not batch[c.SYNTHETIC][index]:
                 raise ConfigError(
                     f"{self.path} was trained on synthetic images and {batch[c.FILE][index]} is a real one: train on "
                     "real images (--dataset_dir), or add --allow-synthetic-model to see output that means nothing"

@@ -120,7 +120,9 @@ class SafeCompose(Compose):
             if np.isnan(sample[c.FRAME_SIZE]).any():
                 sample[c.FRAME_SIZE] = np.asarray(image.meta.get(c.FRAME_SIZE, file_size), np.float64)
             sample[c.FRAME_AFFINE] = frame_affine(np.asarray(image.affine), file_size, sample[c.FRAME_SIZE])
-            sample[c.SOURCE] = json.dumps(image.meta.get(c.SOURCE, {}))
+            facts = image.meta.get(c.SOURCE, {})
+            sample[c.SOURCE] = json.dumps(facts)
+            sample[c.SYNTHETIC] = sample[c.SYNTHETIC] or bool(facts.get("synthetic", False))
         elif start < len(self.transforms):
             sample[c.FRAME_AFFINE] = np.full((3, 3), np.nan)
         sample[c.IMAGE] = _plain(image)

@@ -33,7 +33,7 @@ a (1,H,W) float32 tensor of 0 and 1 on the image's pixels. Optional: absent mean
 PATIENT = "patient_id"
 """str. Splits, bootstrap intervals and look-alike groups are by patient."""
 SYNTHETIC = "synthetic"
-"""bool: the image was made by a program."""
+"""bool: the image was made by a program, as the data set says or, once it is read, the file itself."""
 FRAME_SIZE = "frame_size"
 """(rows, columns) of the frame that the boxes refer to, where it is not the file's own size. Optional."""
 

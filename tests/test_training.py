@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ignite.engine import Events
-from monai.data import CacheDataset, DataLoader
+from monai.data import CacheDataset, DataLoader, MetaTensor
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import LrScheduleHandler, ValidationHandler
 from monai.transforms import EnsureTyped, RandGaussianNoised
@@ -42,10 +42,10 @@ class Random(torch.utils.data.Sampler):
         return iter(torch.randperm(self.count, generator=torch.Generator().manual_seed(self.epoch)).tolist())
 
 
-def training(folder, epochs=4, on=None, action=None, labels=("up", "down")):
+def training(folder, epochs=4, on=None, action=None, labels=("up", "down"), data=None, told=({"synthetic": True},)):
     """Build a small but complete training: random transform, dropout, schedule, validation."""
     medkit.setup(seed=3)
-    data = samples()
+    data = samples() if data is None else data
     noise = medkit.SafeCompose([EnsureTyped("image"), RandGaussianNoised("image", prob=0.5)], (6, 5), 2)
     dataset = CacheDataset(data, noise, progress=False)
     network = nn.Sequential(nn.Flatten(), nn.Linear(30, 16), nn.Dropout(0.3), nn.ReLU(), nn.Linear(16, 2))
@@ -63,9 +63,7 @@ def training(folder, epochs=4, on=None, action=None, labels=("up", "down")):
         ValidationHandler(interval=1, validator=validator, epoch_level=True),
         medkit.History(str(folder / "history.csv"), optimizer, validator),
         medkit.Problems(str(folder / "problems.csv"), "train"),
-        medkit.Checkpoints(
-            network, optimizer, str(folder / "model.pt"), schedule, validator, labels=labels, data=[{"synthetic": True}]
-        ),
+        medkit.Checkpoints(network, optimizer, str(folder / "model.pt"), schedule, validator, labels=labels, data=told),
     ]
     trainer = SupervisedTrainer(
         device="cpu",
@@ -201,6 +199,19 @@ def test_a_pickle_with_code_is_refused(tmp_path):
     torch.save({"a": interrupt}, tmp_path / "model.pt")
     with pytest.raises(CheckpointError, match=r"cannot be read as a file of weights"):
         read_checkpoint(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_card_says_synthetic_where_only_the_files_do(says, tmp_path):
+    data = samples()
+    facts = {"source": {"synthetic": says}, "spatial_shape": np.array((6, 5))}
+    data[9]["image"] = MetaTensor(data[9]["image"], np.eye(4), meta=facts)
+    interrupted = training(tmp_path, on=Events.ITERATION_COMPLETED(once=5), action=interrupt, data=data, told=data)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run()
+    assert read_checkpoint(tmp_path / "checkpoint.pt")["synthetic"] is says
+    training(tmp_path, data=data, told=data).run()
+    assert read_card(tmp_path / "model.pt").synthetic is says
 
 
 def test_a_synthetic_model_refuses_real_images_unless_allowed(tmp_path):

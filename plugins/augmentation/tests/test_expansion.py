@@ -261,6 +261,20 @@ def test_phantoms_stay_synthetic(tmp_path):
     np.testing.assert_array_equal(labels, [sample["label"] for sample in phantoms["training"]])
 
 
+def test_images_that_say_synthetic_themselves_stay_so(tmp_path):
+    samples_of = {"dataset_dir": str(tmp_path / "phantoms"), "findings": FINDINGS, "images": 60, "quiet": True}
+    medkit.build.build("dataset", "phantom", {"section": "all", **samples_of})  # its table has no column synthetic
+    command(tmp_path / "phantoms", tmp_path / "once", "--copies", 1, "--size", "9x8")
+    table = tmp_path / "once" / "labels.csv"
+    rows = read_csv(table)
+    assert {row.pop("synthetic") for row in rows} == {"1"}
+    (table.parent / "boxes.csv").unlink()
+    write_csv(table, list(rows[0]), [row for row in rows if not row["source"]])
+    command(tmp_path / "once", tmp_path / "twice", "--copies", 1)
+    assert {row["synthetic"] for row in read_csv(tmp_path / "twice" / "labels.csv")} == {"1"}
+    assert json.loads((tmp_path / "twice" / "expansion.json").read_text())["synthetic"] is True
+
+
 def options(tmp_path, section):
     return {"dataset_dir": str(tmp_path / "phantoms"), "section": section, "findings": FINDINGS, "images": 60}
 

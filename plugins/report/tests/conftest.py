@@ -247,8 +247,8 @@ def make_segmentation_run(folder, files, threshold=0.4, look_alikes=None):
         truth = blob(shape, centre, 0.2) & (label[2] == 0)
         predicted = blob(shape, centre + 0.03, 0.18) & ~blob(shape, centre, 0.04)
         gated = predicted & (gate >= threshold)
-        sample = {"file": str(file), "patient_id": f"p{index // 2}", "label": label, "source": "{}", "gate": gate}
-        sample |= {"status": "error" if index == 6 else "ok", "reason": "no frame" if index == 6 else ""}
+        sample = {"file": str(file), "patient_id": f"p{index // 2}", "label": label, "source": "{}", "synthetic": 0}
+        sample |= {"gate": gate, "status": "error" if index == 6 else "ok", "reason": "no frame" if index == 6 else ""}
         sample |= {"frame_mask": encode(truth), "predicted_mask": encode(predicted), "gated_mask": encode(gated)}
         rows.append(segmentation_row(sample | {"gate_open": gate >= threshold}, CLASSES))
         if index != 6:

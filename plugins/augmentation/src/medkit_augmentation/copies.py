@@ -23,6 +23,8 @@ from medkit.files import whole
 from medkit_augmentation.names import file_name
 
 KEYWORD = "medkit expand"
+MARK = "SYNTHETIC image, made by a program"
+"""Comment of a file, as `load_image` reads it."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Made:
-    """A file that is there: its (rows, columns) and its boxes, rows ``class index, x_min, y_min, x_max, y_max``."""
+    """A file that is there: its (rows, columns), its boxes, rows ``class index, x_min, y_min, x_max, y_max``, and
+    whether a program made what it shows."""
 
     size: tuple[int, int]
     boxes: list[list[float]] | None
+    synthetic: bool
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Copies(Dataset[Any]):
         }
         text = PngInfo()
         text.add_text(KEYWORD, json.dumps(facts))
+        if sample[c.SYNTHETIC]:
+            text.add_text("Comment", MARK)
         grey = (pixels[0].clamp(0, 1) * 255).round().to(torch.uint8).numpy()
         with whole(path, durable=False) as temporary:
             Image.fromarray(grey).save(temporary, "PNG", pnginfo=text, compress_level=4)
@@ -159,7 +165,7 @@ def _read(path: Path, source_bytes: int | None) -> Made | None:
         with Image.open(path) as image:
             facts = json.loads(image.info[KEYWORD])
             if source_bytes in (None, facts["source_bytes"]):
-                return Made((image.height, image.width), facts["boxes"])
+                return Made((image.height, image.width), facts["boxes"], facts["synthetic"])
     except (OSError, KeyError, ValueError):
         pass
     return None

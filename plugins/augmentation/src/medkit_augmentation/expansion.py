@@ -29,7 +29,7 @@ from medkit_augmentation.names import IMAGES, require_distinct, stems
 from medkit_augmentation.tables import BOXES, LABELS, marks, write_boxes, write_labels
 
 MANIFEST, PROBLEMS = "expansion.json", "problems.csv"
-_VERSION = 1
+_VERSION = 2
 """Raised whenever the same options would give other images."""
 _PATIENCE = 10.0
 """Seconds: the processes of a killed run finish their image first."""
@@ -135,8 +135,7 @@ class OfflineExpansion:
         elif any(not path.name.startswith(".") for path in self.folder.iterdir()):
             raise ConfigError(f"{self.folder} is not empty and holds no expansion (no {MANIFEST}): give a new folder")
         else:
-            synthetic = any(bool(task.sample.get(c.SYNTHETIC, False)) for task in self.tasks)
-            write_json(manifest, {"synthetic": synthetic, "options": self.options})
+            write_json(manifest, {"options": self.options})
         left = [self.folder.glob(f".{name}.*") for name in (MANIFEST, LABELS, BOXES, PROBLEMS)]
         for path in chain(*left, (self.folder / IMAGES).glob(".*.png.*")):
             path.unlink()
@@ -170,6 +169,8 @@ class OfflineExpansion:
         if not done:
             first = f"; the first, {problems[0]['file']}: {problems[0]['reason']}" if problems else ""
             raise DataError(f"none of {len(outcomes)} files could be read{first}")
+        synthetic = any(one.synthetic for _, made in done for one in made)
+        write_json(self.folder / MANIFEST, {"synthetic": synthetic, "options": self.options})
         write_boxes(self.folder, done, self.findings)
         write_labels(self.folder, done, self.findings)
         files = sum(len(made) for _, made in done)

@@ -25,17 +25,17 @@ Done = Sequence[tuple[Task, list[Made]]]
 
 def write_labels(folder: Path, done: Done, findings: Sequence[str]) -> None:
     """Write labels.csv: a row an image; ``source`` names the original that a copy was made of."""
-    rows = (_label_row(task, copy, findings) for task, made in done for copy in range(len(made)))
+    rows = (_label_row(task, copy, one, findings) for task, made in done for copy, one in enumerate(made))
     write_csv(folder / LABELS, [*COLUMNS, *findings], rows)
 
 
-def _label_row(task: Task, copy: int, findings: Sequence[str]) -> dict[str, Any]:
+def _label_row(task: Task, copy: int, made: Made, findings: Sequence[str]) -> dict[str, Any]:
     return {
         "image": file_name(task.stem, copy),
         "patient_id": task.sample.get(c.PATIENT) or task.stem,
         "section": task.section,
         "source": file_name(task.stem, 0) if copy else "",
-        "synthetic": int(task.sample.get(c.SYNTHETIC, False)),
+        "synthetic": int(made.synthetic),
         **marks(task.sample, findings),
     }
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from medkit import contracts as c
 from medkit.card import write_card
+from medkit.checkpoint import LearntFrom
 from medkit.device import unwrapped
 from medkit.errors import ConfigError
 from medkit.files import whole
@@ -47,10 +48,11 @@ class EncoderFile:
             raise ConfigError(f"handler encoder_file: the network is {found}: give the network autoencoder")
         self.network = inner
         self.path = Path(path)
-        self.facts = {"images": len(data), "synthetic": any(sample.get(c.SYNTHETIC, False) for sample in data)}
+        self.learnt_from = LearntFrom(data)
 
     def attach(self, engine: Engine) -> None:
         """Register with the trainer."""
+        self.learnt_from.attach(engine)
         engine.add_event_handler(Events.COMPLETED, self.write)
 
     def write(self, engine: Engine) -> None:
@@ -60,4 +62,4 @@ class EncoderFile:
         with whole(self.path) as temporary:
             torch.save(self.network.encoder_state(), temporary)
         source = "encoder of an auto-encoder, trained on images without labels"
-        write_card(self.path, source=source, epoch=engine.state.epoch, **self.facts)
+        write_card(self.path, source=source, epoch=engine.state.epoch, **self.learnt_from.facts())

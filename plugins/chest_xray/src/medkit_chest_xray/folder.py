@@ -26,6 +26,10 @@ from medkit_chest_xray.tables import (
 
 LABELS = "labels.csv"
 BOXES = "boxes.csv"
+LISTS, PATIENTS = ("Finding Labels", "labels"), ("patient_id", "Patient ID")
+SECTIONS = ("section", "split", "official_split")
+_NO_FINDINGS = {*IMAGE_COLUMNS, *LISTS, *PATIENTS, *SECTIONS, "synthetic", "source"}
+"""Columns that say something else of an image."""
 
 
 def read(folder: Path, findings: Sequence[str], labels_csv: str | None, boxes_csv: str | None) -> Layout:
@@ -89,11 +93,11 @@ def _labels(table: Table, findings: Sequence[str]) -> tuple[tuple[str, ...], np.
     wanted = tuple(dict.fromkeys((*findings, *CHESTXRAY14)))
     wanted = tuple({spelling(name): name for name in reversed(wanted)}.values())[::-1]
     own = {spelling(name): name for name in table.columns}
-    lists = [name for name in ("Finding Labels", "labels") if name in table.columns]
+    lists = [name for name in LISTS if name in table.columns]
     if lists and not all(spelling(name) in own for name in findings):
         return wanted, listed_findings(table, table[lists[0]], wanted)
     try:
-        checked(findings, [name for name in table.columns if name not in IMAGE_COLUMNS])
+        checked(findings, [name for name in table.columns if name not in _NO_FINDINGS])
     except ConfigError as error:
         raise DataError(
             f"{table.path.name}: {error} A finding needs a column of its own or one in Finding Labels."
@@ -125,7 +129,7 @@ def _names_in(place: Path) -> set[str]:
 
 def _patients(table: Table, images: Sequence[str], paths: dict[str, str]) -> list[str]:
     """Return ``patient_id``; an image without one is its own patient, together with its exact duplicates."""
-    column = next((table[name] for name in ("patient_id", "Patient ID") if name in table.columns), None)
+    column = next((table[name] for name in PATIENTS if name in table.columns), None)
     if column is not None and all(column):
         return column
     by_size: dict[int, list[str]] = defaultdict(list)
@@ -144,7 +148,7 @@ def _patients(table: Table, images: Sequence[str], paths: dict[str, str]) -> lis
 
 
 def _sections(table: Table) -> list[str]:
-    name = next((name for name in ("section", "split", "official_split") if name in table.columns), None)
+    name = next((name for name in SECTIONS if name in table.columns), None)
     if name is None:
         return [""] * len(next(iter(table.columns.values())))
     sections = []

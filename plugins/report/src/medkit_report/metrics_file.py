@@ -16,7 +16,7 @@ from medkit.handlers import merged
 from medkit.metrics import classification_scores, localization_scores
 from medkit_report.counted import counted, with_counts
 from medkit_report.order import in_input_order
-from medkit_report.rows import array, assessed, is_synthetic
+from medkit_report.rows import array, assessed
 
 _KEPT = (c.LABEL, c.PROBABILITIES, c.PRESENT, c.BOXES, c.PREDICTED_BOXES, c.PREDICTED_BOXES_BY_RULE, c.FRAME_SIZE)
 
@@ -82,7 +82,7 @@ class MetricsFile:
             if status == "ok" and c.PRESENT not in sample:
                 raise DataError(f'samples have no "{c.PRESENT}": add threshold_search, or another step that decides')
             record = {"status": status, "reason": reason, c.FILE: str(sample[c.FILE])}
-            record |= {c.PATIENT: str(sample[c.PATIENT]), c.SYNTHETIC: is_synthetic(sample)}
+            record |= {c.PATIENT: str(sample[c.PATIENT]), c.SYNTHETIC: bool(sample[c.SYNTHETIC])}
             self._records.append(record | {key: array(sample[key]) for key in _KEPT if key in sample})
 
     def _finish(self, engine: Engine) -> None:

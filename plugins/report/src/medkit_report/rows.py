@@ -48,11 +48,6 @@ def assessed(sample: Mapping[str, Any], findings: Sequence[str]) -> tuple[str, s
     return ("ok", "") if np.isfinite(probabilities).all() else ("error", "the network's output is not a number")
 
 
-def is_synthetic(sample: Mapping[str, Any]) -> bool:
-    """Return whether the data set or the file itself says that a program made the image."""
-    return bool(sample.get(c.SYNTHETIC, False)) or bool(json.loads(sample[c.SOURCE]).get("synthetic", False))
-
-
 def prediction_row(sample: Mapping[str, Any], findings: Sequence[str]) -> dict[str, Any]:
     """Return a sample's row of predictions.csv; without an assessment its findings are absent, never 0."""
     status, reason = assessed(sample, findings)
@@ -60,7 +55,7 @@ def prediction_row(sample: Mapping[str, Any], findings: Sequence[str]) -> dict[s
         "file": str(sample[c.FILE]),
         "status": status,
         "reason": reason,
-        "synthetic": int(is_synthetic(sample)),
+        "synthetic": int(sample[c.SYNTHETIC]),
     }
     if status == "ok":
         row |= {f"probability_{n}": f"{p:.6g}" for n, p in zip(findings, array(sample[c.PROBABILITIES]), strict=True)}

@@ -12,7 +12,7 @@ from medkit import contracts as c
 from medkit.errors import DataError
 from medkit.masks import decode
 from medkit.segmentation import image_scores
-from medkit_report.rows import array, is_synthetic
+from medkit_report.rows import array
 
 SEGMENTATION_COLUMNS = (
     *("file", "patient_id", "label", "status", "reason", "synthetic", "synthetic_model"),
@@ -45,7 +45,7 @@ def segmentation_row(sample: Mapping[str, Any], findings: Sequence[str] | None) 
         "label": _class_name(sample.get(c.LABEL), findings),
         "status": status,
         "reason": reason,
-        "synthetic": int(is_synthetic(sample)),
+        "synthetic": int(sample[c.SYNTHETIC]),
     }
     return row | _measured(sample) if status == "ok" else row
 
