@@ -83,7 +83,10 @@ def test_a_plugin_can_be_switched_off_by_any_of_its_names(make_plugin, monkeypat
         found.find("loss", "counting")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["plugins"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["plugins"], *([name, "--help"] for name in ("run", "compare", "tune", "expand"))],
+)
 def test_listing_imports_neither_torch_nor_monai_nor_numpy(command):
     code = (
         f"import sys; sys.argv = ['medkit', *{command!r}]\n"

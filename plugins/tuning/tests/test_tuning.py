@@ -14,6 +14,7 @@ import optuna
 import pytest
 import yaml
 from click.testing import CliRunner
+from medkit_tuning import command, shared_study
 from medkit_tuning import search as searching
 from medkit_tuning.command import tune
 from medkit_tuning.objective import Objective
@@ -176,12 +177,23 @@ def test_a_failing_trial_is_told_and_others_go_on(bundle, tmp_path, quick):
         assert states(shared) == ["COMPLETE", "FAIL", "COMPLETE", "FAIL"]
 
 
-def test_all_failing_is_one_line(bundle, tmp_path, quick):
-    quick("fails")
+def test_a_default_that_fails_ends_the_search_and_begins_the_next(bundle, tmp_path, quick):
+    quick("fails", "endless")
     with opened(planned(bundle), tmp_path) as shared:
-        search(shared, 1, 1, str)
-        with pytest.raises(TrainingError, match=r"^none of 1 trials was completed \(.*\): the loss is not finite$"):
-            write_results(shared, bundle, tmp_path)
+        with pytest.raises(TrainingError, match=r"^the bundle's own values failed, .*: the loss is not finite \(.*\)$"):
+            search(shared, 3, 2, str)
+        assert "RUNNING" not in states(shared)
+    quick("good", "good", "good", "good", "good")
+    with opened(planned(bundle), tmp_path) as shared:
+        search(shared, 3, 1, str)
+        assert states(shared).count("COMPLETE") == 3
+        default = next(t for t in shared.study.trials if t.user_attrs.get("default") and t.state is TrialState.COMPLETE)
+        assert default.params == planned(bundle).defaults
+
+
+@pytest.mark.parametrize("name", ["samplers", "pruners"])
+def test_the_command_offers_what_there_is(name):
+    assert getattr(command, name.upper()) == tuple(getattr(shared_study, name.upper()))
 
 
 def test_a_trial_below_the_median_is_stopped_with_all_that_it_started(bundle, tmp_path, quick):
@@ -419,7 +431,7 @@ def test_all_trials_read_one_folder_of_phantoms_that_is_made_once(tmp_path, monk
     own = {**data, "work_dir": "@output_dir"}
     bundle = write(tmp_path / "tiny", config={"train": {"data": {**own, "section": "training"}}, "check": own})
     plan = Plan.make(bundle, (), tmp_path / "data", trusted=False)
-    plan.make_data()
+    plan.make_data(quiet=True)
     assert {options.get("section") for options, _ in made} == {"training", None}
     assert [{options["work_dir"], below} for options, below in made] == [{str(tmp_path / "data")}] * 2
     assert "MEDKIT_WRITES_BELOW" not in os.environ
@@ -428,7 +440,7 @@ def test_all_trials_read_one_folder_of_phantoms_that_is_made_once(tmp_path, monk
         assert command[command.index(key) + 1] == str(tmp_path / "data")
     has_data = write(tmp_path / "real" / "tiny", config={"check": own, "dataset_dir": str(tmp_path)})
     given = Plan.make(has_data, (), tmp_path / "data", trusted=False)
-    given.make_data()
+    given.make_data(quiet=True)
     assert len(made) == 2
     assert "--check#work_dir" not in given.command(tmp_path / "trial", {})
 
@@ -490,8 +502,8 @@ def test_the_closing_line_says_what_the_default_reached():
     objective, best = Objective("loss", "minimize"), trial(3, 0.25)
     default = trial(0, 0.75, default=True)
     assert compared(best, [default, best], objective) == ("loss: best 0.25 (trial 3) against the default's 0.75: -0.5")
-    failed = trial(0, None, default=True)
-    assert compared(best, [failed, best], objective) == (
-        "loss: best 0.25 (trial 3); the default failed: nothing to compare with"
+    running = trial(0, None, default=True)
+    assert compared(best, [running, best], objective) == (
+        "loss: best 0.25 (trial 3); the default has not ended: nothing to compare with"
     )
     assert compared(default, [default], objective).endswith("nothing found that is better than the default")

@@ -20,6 +20,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the search.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials that run at once.")
 @click.option("-o", "--output_dir", "--output-dir", type=_PATH, metavar="DIR", help="[default: runs/BUNDLE_tune]")
+@click.option("--quiet", is_flag=True, help="Show no trials and no progress bar, only the result.")
 @click.option("--trust", is_flag=True, help="Run a bundle that would execute undeclared code.")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 def tune(
@@ -31,6 +32,7 @@ def tune(
     seed: int,
     jobs: int,
     output_dir: Path | None,
+    quiet: bool,
     trust: bool,
     overrides: tuple[str, ...],
 ) -> None:
@@ -49,7 +51,7 @@ def tune(
     file = (study_file or folder / "study.db").resolve()
     plan = Plan.make(bundle, overrides, file.parent / "data", trust)
     with SharedStudy(file, plan, folder / "trials", sampler, pruner, seed) as shared:
-        plan.make_data()
-        search(shared, trials, jobs, lambda line: click.secho(line, bold=True, err=True))
+        plan.make_data(quiet)
+        search(shared, trials, jobs, lambda line: None if quiet else click.secho(line, bold=True, err=True))
         for line in write_results(shared, bundle, folder):
             click.echo(line)

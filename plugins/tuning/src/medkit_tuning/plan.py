@@ -79,11 +79,12 @@ class Plan:
         medkit = [sys.executable, "-P", "-m", "medkit_tuning.trial_process"]
         return [*medkit, "run", root, *options, "--", *self.given, *shared, *words(values)]
 
-    def make_data(self) -> None:
+    def make_data(self, quiet: bool) -> None:
         """Make the phantoms that all trials read, where the bundle has no data of its own; once."""
         for key, config in _data_folders(self.run).items():
             self.run.output_dir.mkdir(parents=True, exist_ok=True)
-            parser = ConfigParser({**config, "output_dir": str(self.run.output_dir)})
+            settled = {"output_dir": str(self.run.output_dir), "quiet": quiet or config.get("quiet", False)}
+            parser = ConfigParser({**config, **settled})
             before = dict(os.environ)
             os.environ.update(self.run.confinement)
             try:

@@ -24,6 +24,8 @@ from medkit_tuning.plan import Plan
 
 ACROSS = 3
 """Panels of parameters in a line."""
+_ENOUGH = 8
+"""Trials below which shares of the variation would be noise."""
 _MARKS = {
     "complete": {"marker": "o", "color": BLUE, "markersize": 5},
     "stopped early": {"marker": "x", "color": "#777777", "markersize": 5},
@@ -83,7 +85,7 @@ def _draw_history(panel: Axes, points: dict[int, tuple[str, FrozenTrial]], objec
         panel.plot(number, value, linestyle="", label=None if kind in shown else kind, **_MARKS[kind])
         shown.add(kind)
         if trial.user_attrs.get("default"):
-            panel.axhline(value, color="#000000", linewidth=1, linestyle="--")
+            panel.axhline(value, color="#000000", linewidth=1, linestyle="--", label="value of the default")
     complete = sorted(number for number, (_, trial) in points.items() if trial.state is TrialState.COMPLETE)
     accumulate = np.maximum.accumulate if objective.direction == "maximize" else np.minimum.accumulate
     so_far = accumulate([points[number][1].value for number in complete])
@@ -99,8 +101,9 @@ def _draw_history(panel: Axes, points: dict[int, tuple[str, FrozenTrial]], objec
 def _draw_importance(panel: Axes, study: Study) -> None:
     values = [trial.value for trial in study.get_trials(states=[TrialState.COMPLETE])]
     panel.set_title("share of the variation (fANOVA)")
-    if len(set(values)) < 2:
-        panel.text(0.5, 0.5, "two different values needed", ha="center", va="center", transform=panel.transAxes)
+    if len(values) < _ENOUGH or len(set(values)) < 2:
+        said = f"{_ENOUGH} complete trials needed,\nof different values"
+        panel.text(0.5, 0.5, said, ha="center", va="center", transform=panel.transAxes)
         panel.set_axis_off()
         return
     shares = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))

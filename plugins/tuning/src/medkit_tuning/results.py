@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from medkit.errors import TrainingError
 from medkit.files import whole
 from medkit.overrides import parse
 from medkit.tables import write_csv
@@ -23,20 +22,12 @@ _STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialSt
 
 
 def write_results(shared: SharedStudy, bundle: Path, folder: Path) -> list[str]:
-    """Write ``trials.csv``, ``best.yaml`` and ``tune.png``; return the lines to print.
-
-    Raises:
-        TrainingError: no trial was completed.
-    """
+    """Write ``trials.csv``, ``best.yaml`` and ``tune.png`` of a study with a complete trial; return lines to print."""
     plan, trials = shared.plan, counted(shared.study.trials)
     ended = [trial for trial in trials if trial.state in _STATES]
     rows = [_row(trial, plan.space.objective, shared.file.parent) for trial in ended]
     columns = ["trial", "state", "value", "epochs", "seconds", *plan.space.parameters, "reason", "folder"]
     write_csv(folder / "trials.csv", columns, rows)
-    complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
-    if not complete:
-        reason = next((trial.user_attrs["reason"] for trial in ended if "reason" in trial.user_attrs), "none has ended")
-        raise TrainingError(f"none of {len(ended)} trials was completed ({folder / 'trials.csv'}): {reason}")
     best = shared.study.best_trial
     line = compared(best, trials, plan.space.objective)
     command = shlex.join(["medkit", "run", str(bundle), *plan.given, *words(best.params)])
@@ -53,8 +44,7 @@ def compared(best: FrozenTrial, trials: list[FrozenTrial], objective: Objective)
     found = f"{objective.column}: best {best.value:.4g} (trial {best.number})"
     default = next((trial for trial in trials if trial.user_attrs.get("default")), None)
     if default is None or default.value is None:
-        why = "failed" if default is not None and default.state is TrialState.FAIL else "has not ended"
-        return f"{found}; the default {why}: nothing to compare with"
+        return f"{found}; the default has not ended: nothing to compare with"
     if best.number == default.number:
         return f"{found}: nothing found that is better than the default"
     return f"{found} against the default's {default.value:.4g}: {best.value - default.value:+.4g}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from optuna.trial import Trial
 
+from medkit.errors import TrainingError
 from medkit_tuning.objective import Objective
 from medkit_tuning.plan import Plan
 from medkit_tuning.shared_study import SharedStudy
@@ -26,6 +27,7 @@ def search(shared: SharedStudy, total: int, jobs: int, announce: Callable[[str],
 
     Raises:
         ConfigError: what a trial wrote has no such column as the objective.
+        TrainingError: the bundle's own values fail; the next search begins with them again.
     """
     objective = shared.plan.space.objective
     running: list[_Running] = []
@@ -90,6 +92,9 @@ def _conclude(shared: SharedStudy, objective: Objective, one: _Running) -> str:
         shared.complete(one.trial, value)
         return _best(objective, one)
     reason = reason or f"it ended without a value of {objective.column} in {objective.file}"
+    if "default" in one.trial.user_attrs:
+        shared.put_back(one.trial.number)
+        raise TrainingError(f"the bundle's own values failed, so no others were tried: {reason} ({one.process.log})")
     shared.fail(one.trial, reason)
     return f"failed: {reason}"
 

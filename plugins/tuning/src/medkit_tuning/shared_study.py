@@ -68,7 +68,7 @@ class SharedStudy:
                     load_if_exists=True,
                 )
             except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:
-                reason = " ".join(str(error).split())[:200]
+                reason = " ".join(str(getattr(error, "orig", error)).split())[:200]
                 raise ConfigError(f"{file} cannot be opened as a study of Optuna: {reason}") from error
             self._require_same()
 
