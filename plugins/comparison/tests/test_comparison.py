@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 from medkit_comparison import tested
 from medkit_comparison.area import areas
-from medkit_comparison.cells import BLANK, duration, overview
+from medkit_comparison.cells import BLANK, duration, notes, overview, per_class
 from medkit_comparison.command import compare, rows_of
 from medkit_comparison.cost import boxes_hit
 from medkit_comparison.plot import figure_of
@@ -196,6 +196,17 @@ def test_better_helped_and_worse_hurt_against_the_named_row(tmp_path):
     assert [found[name]["agrees"] for name in ("worse", "middle", "better")] == ["yes", "", "no"]
     assert found["worse"]["auroc"]["macro"]["includes_chance"]
     assert not found["better"]["auroc"]["macro"]["includes_chance"]
+
+
+def test_an_interval_of_few_positives_is_marked(tmp_path):
+    labels = truth()
+    labels[np.flatnonzero(labels[:, 0])[4:], 0] = 0
+    run(tmp_path / "a", 1, labels=labels), run(tmp_path / "b", 2, labels=labels)
+    results = table(tmp_path, "a", "b")
+    header, first, _ = per_class(results)
+    assert header[1] == "Mass (4)"
+    assert [cell.endswith("‡") for cell in first[1:]] == [True, False, False]
+    assert "‡ fewer than 5 positives or negatives: the interval says little." in list(notes(results))
 
 
 @pytest.mark.parametrize(
@@ -453,12 +464,21 @@ BROKEN = {
     "not trained": (without("models/model.pt", "evaluation/predictions.csv"), DataError, "stage train has not made"),
     "not fitted": (without("evaluation/predictions.csv"), DataError, "stage fit has not made models/operating_points"),
     "empty": (lambda b: (b / "evaluation" / "predictions.csv").write_text(""), DataError, "holds no row"),
-    "binary": (lambda b: (b / "evaluation" / "predictions.csv").write_bytes(b"\0\xff" * 99), DataError, "holds no row"),
+    "binary": (
+        lambda b: (b / "evaluation" / "predictions.csv").write_bytes(b"\0\xff" * 99),
+        DataError,
+        "ends within a line",
+    ),
     "field": (predictions("/000.png", "x" * 200_000), DataError, "cannot be read as CSV"),
     "no table": (
-        lambda b: (b / "evaluation" / "predictions.csv").write_text("a,b\n1,2"),
+        lambda b: (b / "evaluation" / "predictions.csv").write_text("a,b\n1,2\n"),
         DataError,
         'no column "file"',
+    ),
+    "cut": (
+        lambda b: (p := b / "evaluation" / "predictions.csv").write_bytes(p.read_bytes()[:-2]),
+        DataError,
+        "ends within a line",
     ),
     "no text": (predictions("/000.png,ok,,0,P0,", "/000.png,ok,,0,P0,high"), DataError, 'in a column "probability_'),
     "no labels": (predictions("label_", "truth_"), DataError, None),
@@ -493,7 +513,8 @@ def test_a_run_still_to_be_evaluated_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        (["a"], {}, "give two or more"),
+        (["a"], {}, 'only "a" was given'),
+        ([{"name": "a", "runs": "no*"}], {"partial": True}, "no row was given"),
         (["a", "a"], {}, "comes twice"),
         (["a", {"name": "link", "runs": "link"}], {}, "comes twice"),
         (["a", {"name": "a", "runs": "b"}], {}, 'two rows are called "a"'),

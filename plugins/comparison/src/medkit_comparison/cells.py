@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from medkit_comparison.statistics import FEW
+
 CHANCE = "†"
 """Marks an interval that includes an AUROC of 0.5."""
+SPARSE = "‡"
+"""Marks an interval that rests on very few positives or negatives."""
 BLANK = "–"
 Results = Mapping[str, Any]
 Table = list[list[str]]
@@ -62,6 +66,8 @@ def notes(results: Results) -> Iterator[str]:
     yield f"{_counted(results)}."
     if any(s["includes_chance"] for row in results["rows"] for s in _scores(row)):
         yield f"{CHANCE} the interval includes 0.5, what guessing gives."
+    if any(s.get("few") and s["low"] is not None for row in results["rows"] for s in _scores(row)):
+        yield f"{SPARSE} fewer than {FEW} positives or negatives: the interval says little."
     if any(row["seconds"] is not None for row in results["rows"]):
         yield "Training: wall time of a run's own history, without what it started from."
     if any(row["boxes"] for row in results["rows"]):
@@ -77,12 +83,14 @@ def notes(results: Results) -> Iterator[str]:
 
 
 def interval(score: Mapping[str, Any], form: str = ".3f") -> str:
-    """Return ``0.612 [0.512, 0.701]``, with `CHANCE` where the interval includes 0.5; a dash for nothing."""
+    """Return ``0.612 [0.512, 0.701]``, with marks for what `notes` explains; a dash for nothing."""
     if score["value"] is None:
         return BLANK
     value = format(score["value"], form)
-    limits = "" if score["low"] is None else f" [{score['low']:{form}}, {score['high']:{form}}]"
-    return value + limits + (CHANCE if score.get("includes_chance") else "")
+    if score["low"] is None:
+        return value
+    marks = (CHANCE if score.get("includes_chance") else "") + (SPARSE if score.get("few") else "")
+    return f"{value} [{score['low']:{form}}, {score['high']:{form}}]{marks}"
 
 
 def duration(seconds: float | None) -> str:

@@ -17,7 +17,7 @@ _FILES = ("comparison.png", "comparison.md", "comparison.csv", "comparison.json"
 @click.argument("runs", nargs=-1, required=True, metavar="[NAME=]RUN...")
 @click.option("--against", metavar="NAME", help="The row that all others are compared with.  [default: the first]")
 @click.option("--patients", metavar="FILE", help="CSV with the columns image and patient_id.")
-@click.option("--resamples", type=click.IntRange(1), default=2000, show_default=True, help="For the intervals.")
+@click.option("--resamples", type=click.IntRange(100), default=2000, show_default=True, help="For the intervals.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the resamples.")
 @click.option("-o", "--output", default="comparison", show_default=True, help="The folder that the files go to.")
 def compare(runs: tuple[str, ...], output: str, **options: Any) -> None:

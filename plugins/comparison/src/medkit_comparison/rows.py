@@ -46,12 +46,14 @@ def parse_rows(given: Sequence[Mapping[str, Any]], run_dir: Path, partial: bool 
     rows = [_row(options, run_dir, partial) for options in given]
     rows = [row for row in rows if row.folders]
     if len(rows) < 2:
-        raise ConfigError(f"compare: {len(rows)} rows were given: give two or more to compare")
+        found = f'only "{rows[0].name}"' if rows else "no row"
+        raise ConfigError(f"compare: two rows or more are compared, {found} was given: name another run")
     owner: dict[Path, str] = {}
     for row in rows:
         for folder in row.folders:
             if (real := folder.resolve()) in owner:
-                raise ConfigError(f'compare: the run {folder} comes twice, in "{owner[real]}" and "{row.name}"')
+                where = " and ".join(f'"{name}"' for name in dict.fromkeys((owner[real], row.name)))
+                raise ConfigError(f"compare: the run {folder} comes twice, in {where}: name it once")
             owner[real] = row.name
     names = [row.name for row in rows]
     if twice := next((name for name in names if names.count(name) > 1), None):

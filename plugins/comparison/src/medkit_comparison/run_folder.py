@@ -102,6 +102,8 @@ def _require_finished(folder: Path) -> None:
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
+        if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
+            raise DataError(f"{path} ends within a line: run the stage that makes it again")
         rows = read_csv(path)
     except (csv.Error, OSError) as error:
         raise DataError(f"{path} cannot be read as CSV: {error}") from error

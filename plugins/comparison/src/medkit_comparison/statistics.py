@@ -15,6 +15,8 @@ from medkit_comparison.tested import Images, Tested
 HELPED, HURT, UNCLEAR = "helped", "hurt", "no clear difference"
 CHANCE = 0.5
 """The AUROC of guessing."""
+FEW = 5
+"""Positives or negatives below which resamples say little of a class."""
 _ROUNDING = 1e-12
 """What a difference may be off from 0 by rounding alone."""
 _MEANT = {"+": HELPED, "-": HURT, "0": UNCLEAR}
@@ -54,7 +56,10 @@ class Statistics:
             "not_measured": int((row.tested.any(axis=0) & ~known.any(axis=1)).sum()),
             "auroc": {
                 "macro": macro | {"includes_chance": _includes(macro, CHANCE)},
-                "per_class": {f: s | {"includes_chance": _includes(s, CHANCE)} for f, s in per_class.items()},
+                "per_class": {
+                    finding: score | {"includes_chance": _includes(score, CHANCE), "few": _few(truth[:, k])}
+                    for k, (finding, score) in enumerate(per_class.items())
+                },
             },
             "not_measurable": missing,
         }
@@ -152,6 +157,10 @@ def _truth(row: Tested) -> np.ndarray:
 def _lacks(labels: np.ndarray) -> str:
     sides = [name for name, value in (("positives", 1), ("negatives", 0)) if not (labels == value).any()]
     return f"no {' and '.join(sides)}" if sides else ""
+
+
+def _few(labels: np.ndarray) -> bool:
+    return bool(min((labels == 1).sum(), (labels == 0).sum()) < FEW)
 
 
 def _includes(score: Mapping[str, Any], value: float) -> bool:
