@@ -52,6 +52,11 @@ def test_the_rate_rises_linearly_and_falls_along_a_cosine(clock):
     assert rates == pytest.approx(rising + falling)
 
 
+def test_a_budget_that_was_spent_before_trains_no_more(clock):
+    rates, completed, _ = train(clock, state={"spent": 12.0}, seconds=12)
+    assert (rates, completed) == ([], [])
+
+
 def test_a_step_takes_a_tenth_from_half_of_the_budget_on(clock):
     rates, *_ = train(clock, seconds=10, warm_up=0, decay="step")
     assert rates == pytest.approx([0.5] * 5 + [0.05] * 5)

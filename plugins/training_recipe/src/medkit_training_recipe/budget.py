@@ -65,6 +65,7 @@ class CpuBudget:
     def attach(self, engine: Engine) -> None:
         """Register with the trainer; put it in front of what validates and saves."""
         engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._require_rest)
         engine.add_event_handler(Events.ITERATION_STARTED, self._schedule)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._end)
 
@@ -91,6 +92,12 @@ class CpuBudget:
     def _account(self) -> None:
         now = time.process_time()
         self.spent, self._last = self.spent + now - self._last, now
+
+    def _require_rest(self, engine: Engine) -> None:
+        """End a training that was stopped behind its last epoch."""
+        if self.spent >= self.seconds:
+            engine.state.epoch -= 1
+            engine.terminate()
 
     def _schedule(self, engine: Engine) -> None:
         self._account()
