@@ -253,6 +253,8 @@ def _one_line(error: BaseException) -> str:
     """Return an error as one line; what the system refused names the file and what to do."""
     if isinstance(error, OSError) and not isinstance(error, MedkitError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            return f"{error.strerror}{where}: a folder is needed there: move the file, or choose another folder"
         return f"{error.strerror}{where}: make room or choose another folder; the same command continues"
     return " ".join(str(error).split())
 

@@ -13,12 +13,11 @@ from medkit.errors import ConfigError
 
 
 def run_folder(home: Path, identity: str, on_input: bool) -> Path:
-    """Return the folder of the latest run where it has the same identity, else a new one."""
-    latest = home / "latest"
-    if not on_input and (latest / "run.json").is_file():
-        stored = json.loads((latest / "run.json").read_text(encoding="utf-8"))
-        if stored.get("identity") == identity:
-            return latest
+    """Return the folder of the newest run of the same identity, finished or not, else a new one."""
+    if not on_input:
+        for folder in earlier_runs(home):
+            if _said(folder).get("identity") == identity and not _said(folder).get("input"):
+                return folder
     stem = datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     names = (stem + ("" if n == 0 else f"_{n}") + ("_input" if on_input else "") for n in range(1000))
     return next(home / name for name in names if not (home / name).exists())
@@ -26,9 +25,14 @@ def run_folder(home: Path, identity: str, on_input: bool) -> Path:
 
 def require_same_run(folder: Path, identity: str) -> None:
     """Refuse a folder in which another configuration, or other data, was run: its products would be mixed up."""
-    file = folder / "run.json"
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("identity") != identity:
+    if _said(folder).get("identity", identity) != identity:
         raise ConfigError(f"{folder} holds a run of another configuration or other data: choose another --output_dir")
+
+
+def _said(folder: Path) -> dict[str, Any]:
+    """Return what a run's ``run.json`` says; nothing where there is none."""
+    file = folder / "run.json"
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
 
 def earlier_runs(home: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from medkit.errors import ConfigError, did_you_mean
@@ -93,6 +94,18 @@ def require_options(overrides: Mapping[str, Any], configs: Mapping[str, Mapping[
             if isinstance(value, str):
                 for part, option in [*_takers(config, f"@{key}"), (parent, leaf)]:
                     _require_word(key, value, part, option)
+
+
+def require_files(overrides: Mapping[str, Any]) -> None:
+    """Check that the weights which an override names are there, before hours of work come to them.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    for key, value in overrides.items():
+        is_path = isinstance(value, str) and Path(value).suffix and not value.startswith(("$", "@", "%"))
+        if key.split("#")[-1] == "weights" and is_path and not Path(value).is_file():
+            raise ConfigError(f'override "--{key}": there is no file {value}: give the path of a checkpoint')
 
 
 def _takers(node: Any, reference: str) -> Iterator[tuple[Mapping[str, Any], str]]:

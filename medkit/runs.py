@@ -73,6 +73,7 @@ class Run:
         if not request.trusted:
             trust.require_trust(trust.audit_bundle(bundle.root, configs.values()))
         override.require_options(request.overrides, merged)
+        override.require_files(request.overrides)
         data = fingerprint(configs[bundle.stages[0].name].get("dataset_dir"))
         identity = digest([data, *map(_identity, configs.values())])
         output_dir = (request.output_dir or run_folder(request.home, identity, request.input_dir is not None)).resolve()
@@ -113,15 +114,12 @@ class Run:
         """
         self.output_dir.mkdir(parents=True, exist_ok=True)
         self._write_run_file()
-        if self.request.input_dir is None:
-            self._point_latest()
         self._inherit()
         if self.request.jobs > 1:
             jobs.execute(self, announce)
         else:
             self._execute_in_order(announce)
-        if self.request.input_dir is not None:
-            self._point_latest()
+        self._point_latest()
 
     def _execute_in_order(self, announce: Callable[[str], None]) -> None:
         ran: set[str] = set()
@@ -284,7 +282,7 @@ class Run:
         )
 
     def _point_latest(self) -> None:
-        """Make ``latest`` (``latest_input`` for ``--input``) point at this run."""
+        """Make ``latest`` (``latest_input`` for ``--input``) point at this run: it has ended well."""
         if self.request.output_dir is not None:
             return
         link = self.output_dir.parent / ("latest_input" if self.request.input_dir else "latest")

@@ -50,6 +50,14 @@ def medkit(capsys, monkeypatch, tmp_path):
         (["run", BUNDLE.parent / "breast_ultrasound", "--gate_mode", "sofft"], 'no mode "sofft". Did you mean "soft"?'),
         (["run", BUNDLE, "--dataset_dir", ""], "--dataset_dir was given an empty value"),
         (["run", BUNDLE, "--model_dir", "nowhere"], "--model_dir nowhere is not a folder"),
+        (
+            ["run", BUNDLE, "--network_def#weights", "none.pt"],
+            'override "--network_def#weights": there is no file none.pt',
+        ),
+        (
+            ["run", BUNDLE, "--output_dir", __file__],
+            "a folder is needed there: move the file, or choose another folder",
+        ),
         (["run", BUNDLE / "LICENSE"], "is a file: give the folder of a bundle"),
         (["run", BUNDLE, "--nproc", "x"], "'x' is not a valid integer"),
         (["info", "grad_camm"], 'Did you mean "grad_cam"'),

@@ -72,6 +72,23 @@ def test_a_changed_configuration_starts_a_new_run(bundle, tmp_path):
     assert other.output_dir != run.output_dir
     assert json.loads((other.output_dir / "models" / "a.json").read_text()) == 2
     assert json.loads((run.output_dir / "models" / "a.json").read_text()) == 1
+    assert (tmp_path / "runs" / "counting" / "latest").resolve() == other.output_dir
+    again, lines = execute(bundle, tmp_path / "runs")
+    assert again.output_dir == run.output_dir
+    assert all("done before" in line for line in lines)
+
+
+def test_a_run_that_failed_is_not_the_latest_and_is_gone_on_with(bundle, tmp_path):
+    run, _ = execute(bundle, tmp_path / "runs")
+    given = tmp_path / "given.json"
+    with pytest.raises(DataError, match="ended without writing"):
+        execute(bundle, tmp_path / "runs", overrides={"value": 2, "writer#path": str(given)})
+    failed = [f for f in (tmp_path / "runs" / "counting").iterdir() if f.resolve() != run.output_dir]
+    assert (tmp_path / "runs" / "counting" / "latest").resolve() == run.output_dir
+    with pytest.raises(DataError, match="ended without writing"):
+        execute(bundle, tmp_path / "runs", overrides={"value": 2, "writer#path": str(given)})
+    assert [f for f in (tmp_path / "runs" / "counting").iterdir() if f.resolve() != run.output_dir] == failed
+    assert len(failed) == 1
 
 
 def test_a_missing_or_changed_product_runs_its_stage_and_what_needs_it(bundle, tmp_path):
