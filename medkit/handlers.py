@@ -91,6 +91,9 @@ class Problems:
             if sample[c.STATUS] != "ok":
                 row = (sample[c.FILE], self.stage, sample[c.STATUS], sample[c.REASON])
                 self.rows[sample[c.FILE]] = dict(zip(self.columns, row))
+        alone = idist.get_world_size() == 1
+        if alone and len(self.rows) == len(self.seen) and engine.state.iteration == engine.state.epoch_length:
+            self.write(engine)  # before validation or metrics find nothing to measure, and say only that
 
     def write(self, engine: Engine) -> None:
         """Replace this stage's rows in the file; from the second epoch on, rows of earlier epochs stay."""

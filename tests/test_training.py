@@ -42,7 +42,16 @@ class Random(torch.utils.data.Sampler):
         return iter(torch.randperm(self.count, generator=torch.Generator().manual_seed(self.epoch)).tolist())
 
 
-def training(folder, epochs=4, on=None, action=None, labels=("up", "down"), data=None, told=({"synthetic": True},)):
+def training(
+    folder,
+    epochs=4,
+    on=None,
+    action=None,
+    labels=("up", "down"),
+    data=None,
+    told=({"synthetic": True},),
+    loss=None,
+):
     """Build a small but complete training: random transform, dropout, schedule, validation."""
     medkit.setup(seed=3)
     data = samples() if data is None else data
@@ -71,7 +80,7 @@ def training(folder, epochs=4, on=None, action=None, labels=("up", "down"), data
         train_data_loader=DataLoader(dataset, batch_size=8, sampler=Random(len(data))),
         network=network,
         optimizer=optimizer,
-        loss_function=nn.BCEWithLogitsLoss(),
+        loss_function=loss or nn.BCEWithLogitsLoss(),
         train_handlers=handlers,
     )
     if on is not None:
@@ -274,3 +283,10 @@ def test_nothing_readable_at_all_is_an_error(tmp_path):
     with pytest.raises(DataError, match=r"none of 2 files could be read; the first, a.png: "):
         evaluator(net(), medkit.Problems(str(tmp_path / "p.csv"), "x"), data=[{"image": "a.png"}, {"image": "b"}]).run()
     assert len(read_csv(tmp_path / "p.csv")) == 2
+
+
+def test_a_training_that_can_read_nothing_says_why_and_not_that_nothing_could_be_measured(tmp_path):
+    bad = [{**sample, "image": f"{n}.png"} for n, sample in enumerate(samples())]
+    with pytest.raises(DataError, match=r"none of 24 files could be read; the first, \d+.png: "):
+        training(tmp_path, data=bad, loss=lambda logits, labels: 0 * logits.sum()).run()
+    assert len(read_csv(tmp_path / "problems.csv")) == 24
