@@ -23,8 +23,10 @@ class Stage:
         name: short, e.g. ``train``; a repetition's is ``train[fold=0]``.
         title: what it does, for people.
         config: MONAI config files below ``configs/``, merged in order.
-        needs: files that must exist before, relative to ``model_dir``.
-        makes: files that exist after it, relative to ``output_dir``.
+        needs: files that must exist before, relative to ``model_dir``; of a pattern with ``*`` at least one, and when
+            others join them the stage runs again.
+        makes: files that exist after it, relative to ``output_dir``; of a pattern at least one. A later run of other
+            stages takes over all of them.
         on_input: it is run by ``--input FOLDER``.
         distributed: it can run in several processes.
         unless: a top-level key of the configuration: who overrides it has what the stage would make, and the stage is

@@ -104,7 +104,7 @@ def require_files(overrides: Mapping[str, Any]) -> None:
     """
     for key, value in overrides.items():
         is_path = isinstance(value, str) and Path(value).suffix and not value.startswith(("$", "@", "%"))
-        if key.split("#")[-1] == "weights" and is_path and not Path(value).is_file():
+        if key.split("#")[-1] == "weights" and is_path and not Path(value).expanduser().is_file():
             raise ConfigError(f'override "--{key}": there is no file {value}: give the path of a checkpoint')
 
 

@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medkit import configuration, jobs, loops, trust
@@ -75,7 +76,8 @@ class Run:
         override.require_options(request.overrides, merged)
         override.require_files(request.overrides)
         data = fingerprint(configs[bundle.stages[0].name].get("dataset_dir"))
-        identity = digest([data, *map(_identity, configs.values())])
+        given = [str(model_dir)] if request.model_dir is not None else []  # of another's model nothing is mixed in
+        identity = digest([data, *map(_identity, configs.values()), *given])
         output_dir = (request.output_dir or run_folder(request.home, identity, request.input_dir is not None)).resolve()
         require_same_run(output_dir, identity)
         return cls(request, chosen, output_dir, model_dir or output_dir, configs, identity)
@@ -147,7 +149,7 @@ class Run:
         unless it is repeated; so is one that runs on ``--input``, since its needs are those of the model alone.
         """
         earlier = self.stages[: self.stages.index(stage)]
-        makers = {s.name for s in earlier if set(stage.needs) & set(s.makes)}
+        makers = {s.name for s in earlier if any(_is_one(made, need) for need in stage.needs for made in s.makes)}
         return makers if stage.loops or (makers and not stage.on_input) else {s.name for s in earlier}
 
     def is_done(self, stage: Stage, ran: set[str]) -> bool:
@@ -161,7 +163,7 @@ class Run:
             DataError: a file that the stage needs is missing.
         """
         for name in stage.needs:
-            if not (self.model_dir / name).is_file():
+            if not _found(self.model_dir, [name]):
                 do = "run the stages before it" if self.request.model_dir is None else "give a trained run's folder"
                 raise DataError(f'stage "{stage.name}" needs {self.model_dir / name}: {do}')
         self._receipt_file(stage).unlink(missing_ok=True)
@@ -174,7 +176,7 @@ class Run:
             DataError: the stage did not make what it should.
         """
         for name in stage.makes:
-            if not (self.output_dir / name).is_file():
+            if not _found(self.output_dir, [name]):
                 raise DataError(f'stage "{stage.name}" ended without writing {self.output_dir / name}')
         write_json(self._receipt_file(stage), self._receipt(stage, self.output_dir, self.model_dir))
 
@@ -185,11 +187,11 @@ class Run:
         """
         if self.request.input_dir is not None or self.request.model_dir is not None:
             return
-        missing = {name for name in _needed_from_outside(self.stages) if not (self.output_dir / name).is_file()}
+        missing = {name for name in _needed_from_outside(self.stages) if not _found(self.output_dir, [name])}
         for stage in [s for s in self.request.bundle.stages if missing & set(s.makes)]:
             for run in earlier_runs(self.request.home):
                 if self._holds(stage, run):
-                    for name in (*stage.makes, f"receipts/{stage.name}.json"):
+                    for name in (*_found(run, stage.makes), f"receipts/{stage.name}.json"):
                         with whole(self.output_dir / name) as temporary:
                             shutil.copyfile(run / name, temporary)
                     break
@@ -243,8 +245,8 @@ class Run:
             "config": digest(_identity(config)),
             "data": fingerprint(config.get("dataset_dir")),
             "files": _given_files(config, output_dir),
-            "needs": {name: sha256(model_dir / name) for name in stage.needs},
-            "makes": {name: sha256(output_dir / name) for name in stage.makes},
+            "needs": _hashes(model_dir, stage.needs),
+            "makes": _hashes(output_dir, stage.makes),
         }
 
     def _holds(self, stage: Stage, run: Path | None = None) -> bool:
@@ -357,12 +359,30 @@ def _model_folder(request: Request, stages: list[Stage]) -> Path | None:
 
 def _needed_from_outside(stages: list[Stage]) -> list[str]:
     made = {name for stage in stages for name in stage.makes}
-    return [name for name in dict.fromkeys(n for stage in stages for n in stage.needs) if name not in made]
+    needed = dict.fromkeys(name for stage in stages for name in stage.needs)
+    return [name for name in needed if name not in made and "*" not in name]
+
+
+def _is_one(made: str, need: str) -> bool:
+    return made == need or ("*" in need and PurePosixPath(made).match(need))
+
+
+def _found(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the files that are there, of names and patterns."""
+    paths = [sorted(folder.glob(name)) if "*" in name else [folder / name] for name in names]
+    return [path.relative_to(folder).as_posix() for path in chain(*paths) if path.is_file()]
+
+
+def _hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file; one that is named and not there is an OSError."""
+    files = [file for name in names for file in (_found(folder, [name]) if "*" in name else [name])]
+    return {file: sha256(folder / file) for file in files}
 
 
 def _given_files(config: Mapping[str, Any], output_dir: Path) -> dict[str, str]:
     """Return the SHA-256 of every file outside the run that a top-level key names, such as weights or folds."""
-    paths = {key: Path(value) for key, value in config.items() if isinstance(value, str) and os.sep in value}
+    named = {key: value for key, value in config.items() if isinstance(value, str)}
+    paths = {key: Path(value).absolute() for key, value in named.items() if os.sep in value or key == "weights"}
     outside = {key: path for key, path in paths.items() if not path.is_relative_to(output_dir) and path.is_file()}
     return {key: sha256(path) for key, path in outside.items()}
 

@@ -62,6 +62,11 @@ def test_a_step_takes_a_tenth_from_half_of_the_budget_on(clock):
     assert rates == pytest.approx([0.5] * 5 + [0.05] * 5)
 
 
+def test_without_warm_up_and_decay_the_rate_stays(clock):
+    rates, *_ = train(clock, seconds=5, warm_up=0, decay="none")
+    assert rates == [0.5] * 5
+
+
 def test_a_resumed_training_spends_what_is_left(clock):
     rates, *_ = train(clock, seconds=20, state={"spent": 14.0})
     assert len(rates) == 6
@@ -85,7 +90,7 @@ def test_real_cpu_time_is_what_ends_it():
     [
         ({"seconds": 0}, "number above 0"),
         ({"seconds": 1, "warm_up": 1.5}, "0…1"),
-        ({"seconds": 1, "decay": "linear"}, "cosine or step"),
+        ({"seconds": 1, "decay": "linear"}, "cosine, step or none"),
     ],
 )
 def test_impossible_options_are_refused(options, message):

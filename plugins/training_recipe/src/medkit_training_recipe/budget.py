@@ -16,9 +16,9 @@ class CpuBudget:
     """Ignite handler: spend ``seconds`` of CPU time on training, then end it as if ``max_epochs`` were reached.
 
     The learning rate follows what is spent, however many steps that makes: it rises linearly from 0 to each group's own
-    rate over the first ``warm_up`` of the budget, then falls to 0 along a cosine, or by one step. What counts is the
-    CPU time of this process, all threads and validation included, from the first epoch on; a last epoch that is cut
-    short is validated and saved like any other. Worker processes of a DataLoader do not count: use none.
+    rate over the first ``warm_up`` of the budget, then falls to 0 along a cosine, by one step, or not at all. What
+    counts is the CPU time of this process, all threads and validation included, from the first epoch on; a last epoch
+    that is cut short is validated and saved like any other. Worker processes of a DataLoader do not count: use none.
 
     Its state is that of a torch schedule: as ``lr_scheduler`` of `medkit.Checkpoints` it survives a resume. The same
     seed gives the same result only where the machine takes the same time.
@@ -27,7 +27,7 @@ class CpuBudget:
         optimizer: of the trainer.
         seconds: of CPU time.
         warm_up: share of the budget over which the learning rate rises, 0…1.
-        decay: ``cosine``, or ``step``: a tenth of the rate from half of the budget on.
+        decay: ``cosine``; ``step``: a tenth of the rate from half of the budget on; ``none``.
 
     Raises:
         ConfigError: an option has an impossible value.
@@ -46,14 +46,14 @@ class CpuBudget:
         optimizer: torch.optim.Optimizer,
         seconds: float,
         warm_up: float = 0.2,
-        decay: Literal["cosine", "step"] = "cosine",
+        decay: Literal["cosine", "step", "none"] = "cosine",
     ) -> None:
         if not seconds > 0:
             raise ConfigError(f"cpu_budget: seconds {seconds}: give a number above 0")
         if not 0 <= warm_up <= 1:
             raise ConfigError(f"cpu_budget: warm_up {warm_up}: give a share of the budget, 0…1")
-        if decay not in ("cosine", "step"):
-            raise ConfigError(f'cpu_budget: decay "{decay}" is unknown: choose cosine or step')
+        if decay not in ("cosine", "step", "none"):
+            raise ConfigError(f'cpu_budget: decay "{decay}" is unknown: choose cosine, step or none')
         self.optimizer = optimizer
         self.decay = decay
         self.seconds = seconds
@@ -73,6 +73,8 @@ class CpuBudget:
         """Return what the learning rate is multiplied by after ``share`` of the budget, 0…1."""
         if share < self.warm_up:
             return share / self.warm_up
+        if self.decay == "none":
+            return 1.0
         if self.decay == "step":
             return 1.0 if share < 0.5 else 0.1
         rest = min((share - self.warm_up) / max(1 - self.warm_up, 1e-12), 1.0)
