@@ -241,6 +241,26 @@ def test_rows_of_what_was_not_run_are_left_out_by_option(tmp_path):
     assert list(named(table(tmp_path, *rows, partial=True))) == ["one", "two"]
     with pytest.raises(DataError, match="absent"):
         table(tmp_path, *rows)
+    for begun in ("absent/seed0/models", "plain/models"):
+        (tmp_path / begun).mkdir(parents=True)
+    rows += ["plain", {"name": "three", "runs": "two", "against": "absent", "report": "-"}]
+    rows.remove("two")
+    found = table(tmp_path, *rows, partial=True)
+    assert [(row["name"], row["difference"], row["agrees"]) for row in found["rows"]] == [
+        ("one", None, ""),
+        ("three", None, ""),
+    ]
+
+
+def test_without_the_row_that_others_are_compared_with_there_are_no_differences(tmp_path):
+    for name in ("one", "two"):
+        run(tmp_path / name, 3)
+    rows = [{"name": "baseline", "runs": "baseline*"}, "one", {"name": "two", "runs": "two", "report": "+"}]
+    found = table(tmp_path, *rows, partial=True, against="baseline")
+    assert [(row["difference"], row["agrees"]) for row in found["rows"]] == [(None, "")] * 2
+    assert [panel.get_title() for panel in figure_of(found).axes][:2] == ["Macro AUROC", "True boxes hit (IoU > 0.3)"]
+    with pytest.raises(ConfigError, match='Did you mean "baseline"'):
+        table(tmp_path, *rows, partial=True, against="basline")
 
 
 def test_rows_that_tested_other_images_are_compared_on_those_in_common(tmp_path):

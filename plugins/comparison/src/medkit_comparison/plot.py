@@ -23,7 +23,7 @@ ACROSS = 4
 _LINE, _HEAD = 0.24, 0.75
 """Inches of a row, and of a panel's title and ticks."""
 _MARKS = {
-    "": ("s", "#000000", "#000000", "what the others are compared with"),
+    "": ("s", "#000000", "#000000", "compared with none"),
     HELPED: (">", BLUE, BLUE, "helped"),
     UNCLEAR: ("o", BLUE, "#ffffff", "no clear difference"),
     HURT: ("<", ORANGE, ORANGE, "hurt"),
@@ -72,12 +72,13 @@ def figure_of(results: Mapping[str, Any]) -> Figure:
 def _overview(results: Mapping[str, Any]) -> list[Panel]:
     rows = results["rows"]
     gains = [row["difference"] and row["difference"]["macro"] for row in rows]
+    boxes = [row["boxes"] for row in rows]
     panels: list[Panel] = [
         ("Macro AUROC", [row["auroc"]["macro"] for row in rows], CHANCE),
         (f"Difference to {textwrap.shorten(results['against'], 24, placeholder=' …')}", gains, 0.0),
+        ("True boxes hit (IoU > 0.3)", boxes, None),
     ]
-    boxes = [row["boxes"] for row in rows]
-    return [*panels, ("True boxes hit (IoU > 0.3)", boxes, None)] if any(boxes) else panels
+    return [panel for panel in panels if any(panel[1])]
 
 
 def _per_class(results: Mapping[str, Any]) -> list[Panel]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medkit.errors import ConfigError, DataError, did_you_mean
+from medkit_comparison.run_folder import PREDICTIONS
 
 FOUND = ("+", "-", "0")
 """What a report may have found: it helped, it hurt, it made no difference."""
@@ -34,17 +35,21 @@ class Row:
     note: str = ""
 
 
-def parse_rows(given: Sequence[Mapping[str, Any]], run_dir: Path, partial: bool = False) -> list[Row]:
-    """Return the rows with their folders; see `ComparisonTable` for what is given.
+def parse_rows(
+    given: Sequence[Mapping[str, Any]], run_dir: Path, partial: bool = False, against: str | None = None
+) -> list[Row]:
+    """Return the rows with their folders; see `ComparisonTable` for what is given, ``against`` among it.
 
-    With ``partial``, rows whose patterns match no folder are left out.
+    With ``partial``, folders without predictions are left out, and so are rows that have no other.
 
     Raises:
         ConfigError: fewer than two rows, an option is missing or wrong, a name or a run comes twice.
         DataError: a pattern matches no folder.
     """
-    rows = [_row(options, run_dir, partial) for options in given]
-    rows = [row for row in rows if row.folders]
+    asked = [_row(options, run_dir, partial) for options in given]
+    for name in filter(None, (against, *(row.against for row in asked))):
+        _require_row(asked, name)
+    rows = [row for row in asked if row.folders]
     if len(rows) < 2:
         found = f'only "{rows[0].name}"' if rows else "no row"
         raise ConfigError(f"compare: two rows or more are compared, {found} was given: name another run")
@@ -61,16 +66,10 @@ def parse_rows(given: Sequence[Mapping[str, Any]], run_dir: Path, partial: bool 
     return rows
 
 
-def find_row(rows: Sequence[Row], name: str | None) -> Row:
-    """Return the row that others are compared with: the named one, else the first.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
+def _require_row(rows: Sequence[Row], name: str) -> None:
     names = [row.name for row in rows]
-    if name is not None and name not in names:
+    if name not in names:
         raise ConfigError(f'compare: against "{name}" is no row.{did_you_mean(name, names)} Rows: {", ".join(names)}')
-    return rows[0 if name is None else names.index(name)]
 
 
 def _row(given: Mapping[str, Any], run_dir: Path, partial: bool) -> Row:
@@ -93,10 +92,12 @@ def _folders(pattern: str, run_dir: Path, name: str, partial: bool) -> list[Path
     """Return a folder, or those that a pattern matches, each once although ``latest`` links to another."""
     exact = run_dir / pattern
     if exact.exists() or not glob.has_magic(pattern):  # a folder's name may look like a pattern: "run [1]"
-        return [exact]
+        return [] if partial and not (exact / PREDICTIONS).is_file() else [exact]
     # Path.glob takes no absolute pattern
     matches = sorted(glob.glob(str(Path(glob.escape(str(run_dir))) / pattern)))  # noqa: PTH207
     folders = {path.resolve(): path for path in map(Path, matches) if path.is_dir()}
-    if not folders and not partial:
+    if partial:
+        return [path for path in folders.values() if (path / PREDICTIONS).is_file()]
+    if not folders:
         raise DataError(f'row "{name}": no folder matches {exact}: run what makes it')
     return list(folders.values())

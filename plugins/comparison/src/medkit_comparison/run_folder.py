@@ -16,8 +16,8 @@ from medkit.checkpoint import read_checkpoint
 from medkit.errors import DataError
 from medkit.tables import read_csv
 
-_PREDICTIONS = "evaluation/predictions.csv"
-_STAGES = {"train": "models/model.pt", "fit": "models/operating_points.json", "evaluate": _PREDICTIONS}
+PREDICTIONS = "evaluation/predictions.csv"
+_STAGES = {"train": "models/model.pt", "fit": "models/operating_points.json", "evaluate": PREDICTIONS}
 """Stage → a file that it makes, in order."""
 _TRACES = ("run.json", "receipts", "configs", "models", "evaluation", "history.csv", "metrics.json", "problems.csv")
 """What any run leaves, however early it ended."""
@@ -64,7 +64,7 @@ def read_run(folder: Path) -> Run:
         CheckpointError: the model or its card is damaged.
     """
     _require_finished(folder)
-    path = folder / _PREDICTIONS
+    path = folder / PREDICTIONS
     rows = _table(path, ("file", "status"))
     labelled = [name.removeprefix("label_") for name in rows[0] if name.startswith("label_")]
     findings = [name for name in labelled if f"probability_{name}" in rows[0]]
@@ -95,7 +95,7 @@ def _require_finished(folder: Path) -> None:
     if not any((folder / name).exists() for name in _TRACES):
         what = "is no run: it holds none of what medkit run leaves" if folder.is_dir() else "is no folder"
         raise DataError(f"{folder} {what}: name a folder such as runs/BUNDLE/latest")
-    if not (folder / _PREDICTIONS).is_file():
+    if not (folder / PREDICTIONS).is_file():
         stage, file = next(item for item in _STAGES.items() if not (folder / item[1]).is_file())
         raise DataError(f"{folder} is not finished: stage {stage} has not made {file}: run the bundle to its end")
 

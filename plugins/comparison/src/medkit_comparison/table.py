@@ -12,7 +12,7 @@ from medkit.tables import write_csv
 from medkit_comparison.cost import boxes_hit, costs
 from medkit_comparison.markdown import markdown
 from medkit_comparison.plot import save_plot
-from medkit_comparison.rows import find_row, parse_rows
+from medkit_comparison.rows import parse_rows
 from medkit_comparison.run_folder import read_run
 from medkit_comparison.statistics import Statistics, agrees
 from medkit_comparison.tested import align
@@ -66,7 +66,7 @@ class ComparisonTable:
             ``against``: another row than the table's to compare this one with.
             ``report``: what a report found, ``"+"`` (it helped), ``"-"`` (it hurt), ``"0"`` (no difference) or null.
         against: the row that others are compared with; by default the first.
-        partial: leave out rows whose patterns match no folder, of techniques that were not run.
+        partial: leave out what was not run, or not to its end; what would be compared with such has no difference.
         patients: CSV of the test images with the columns ``image`` and ``patient_id`` (or ``group``, or NIH's names).
         resamples: of patients and seeds.
         seed: of the resamples.
@@ -123,16 +123,18 @@ class ComparisonTable:
 
     def results(self) -> dict[str, Any]:
         """Return what ``comparison.json`` holds."""
-        rows = parse_rows(self.rows, self.run_dir, self.partial)
-        against = find_row(rows, self.against).name
+        rows = parse_rows(self.rows, self.run_dir, self.partial, self.against)
+        present = [row.name for row in rows]
+        against = self.against or present[0]
         runs = {folder: read_run(folder) for row in rows for folder in row.folders}
         images = align(rows, runs, self.patients)
         statistics = Statistics(images, self.resamples, self.seed)
         out = []
         for row in rows:
             own, tests = [runs[folder] for folder in row.folders], images.rows[row.name].tested
-            other = find_row(rows, row.against or against).name
-            difference = None if row.name == other else statistics.difference(row.name, other)
+            other = row.against or against
+            compared = row.name != other and other in present
+            difference = statistics.difference(row.name, other) if compared else None
             out.append(
                 {
                     "name": row.name,
