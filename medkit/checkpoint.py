@@ -22,6 +22,9 @@ from medkit.errors import CheckpointError, ConfigError, TrainingError
 from medkit.files import whole
 from medkit.pretrained import STARTED_FROM
 
+_LEARNT_SYNTHETIC = "learnt_synthetic"
+"""Of an engine's state: what was learnt before a resume was synthetic."""
+
 
 def read_checkpoint(path: str | Path, device: Any = "cpu") -> Any:
     """Return what ``torch.load(weights_only=True)`` reads.
@@ -68,12 +71,10 @@ def _few(keys: Sequence[str], at_most: int = 3) -> str:
 class LearntFrom:
     """Ignite handler: what a training learns from, for the card of its weights.
 
+    Some images are made by a program, as the data set says or, once they are read, the files themselves.
+
     Args:
         data: the samples; None where they are not known.
-
-    Attributes:
-        images: how many.
-        synthetic: some are made by a program, as the data set says or, once they are read, the files themselves.
     """
 
     def __init__(self, data: Sequence[c.Sample] | None = None) -> None:
@@ -90,9 +91,10 @@ class LearntFrom:
         if not self.synthetic and isinstance(batch, Mapping):
             self.synthetic = bool(torch.as_tensor(batch.get(c.SYNTHETIC, False)).any())
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the card says."""
-        return {"images": self.images, "synthetic": self.synthetic}
+    def facts(self, engine: Engine) -> dict[str, Any]:
+        """Return ``images`` and ``synthetic``, of all processes and of what was resumed; every process must ask."""
+        synthetic = self.synthetic or getattr(engine.state, _LEARNT_SYNTHETIC, False)
+        return {"images": self.images, "synthetic": bool(idist.all_reduce(float(synthetic), "MAX"))}
 
 
 class Checkpoints:
@@ -163,7 +165,7 @@ class Checkpoints:
                 part.load_state_dict(saved[name])
         engine.state.epoch, engine.state.iteration = saved["epoch"], saved["iteration"]
         self.best = tuple(saved["best"]) if saved["best"] else None
-        self.learnt_from.synthetic |= saved.get("synthetic", False)
+        setattr(engine.state, _LEARNT_SYNTHETIC, saved.get("synthetic", False))
         engine.logger.info("continuing behind epoch %d of %s", saved["epoch"], self.progress_file)
 
     def check_loss(self, engine: Engine) -> None:
@@ -180,6 +182,7 @@ class Checkpoints:
 
     def save(self, engine: Engine) -> None:
         """Write the completed epoch; first the best weights, then the progress that names them."""
+        facts = self.learnt_from.facts(engine)
         if idist.get_rank() != 0:
             return
         weights = unwrapped(self.model).state_dict()
@@ -194,12 +197,13 @@ class Checkpoints:
         if scaler:
             progress["scaler"] = scaler.state_dict()
         progress |= {"model": weights, "epoch": engine.state.epoch, "iteration": engine.state.iteration}
-        progress |= {"best": list(self.best) if self.best else None, "synthetic": self.learnt_from.synthetic}
+        progress |= {"best": list(self.best) if self.best else None, "synthetic": facts["synthetic"]}
         with whole(self.progress_file) as temporary:
             torch.save(progress, temporary)
 
     def finish(self, engine: Engine) -> None:
         """Write the finished weights and their card; remove what was kept for a resume."""
+        facts = {**self.facts, **self.learnt_from.facts(engine)}
         if idist.get_rank() != 0:
             return
         with whole(self.final) as temporary:
@@ -208,7 +212,7 @@ class Checkpoints:
             else:
                 torch.save(unwrapped(self.model).state_dict(), temporary)
         epoch, validation = self.best or (engine.state.epoch, None)
-        write_card(self.final, **self.facts, **self.learnt_from.facts(), epoch=epoch, validation=validation)
+        write_card(self.final, **facts, epoch=epoch, validation=validation)
         self.progress_file.unlink(missing_ok=True)
         self.best_file.unlink(missing_ok=True)
 

@@ -78,6 +78,63 @@ def test_a_changed_configuration_starts_a_new_run(bundle, tmp_path):
     assert all("done before" in line for line in lines)
 
 
+@pytest.fixture
+def numbers(bundle):
+    """A bundle of three stages: ``one`` and ``two`` write a file each, ``table`` takes what there is."""
+    configs = bundle / "configs"
+    stages = [
+        {
+            "name": name,
+            "title": name,
+            "config": ["first.yaml", f"{name}.yaml"],
+            "makes": [f"{name}/kept.json", f"{name}/*.json"],
+        }
+        for name in ("one", "two")
+    ]
+    stages.append({"name": "table", "title": "t", "config": ["first.yaml", "second.yaml"], "needs": ["*/kept.json"]})
+    for name in ("one", "two"):
+        run = [f"$@other and print('{name}')", "@writer"]
+        other = {**COUNT["writer"], "path": f"$@output_dir + '/{name}/other.json'"}
+        path = f"$@output_dir + '/{name}/kept.json'"
+        (configs / f"{name}.yaml").write_text(yaml.safe_dump({"writer#path": path, "other": other, "run": run}))
+    stages[2]["makes"] = ["b.json"]
+    (configs / "medkit.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    return bundle
+
+
+def test_a_stage_that_takes_what_there_is_runs_again_when_there_is_more(numbers, tmp_path):
+    with pytest.raises(DataError, match=r'stage "table" needs .*\*/kept.json: run the stages before it'):
+        execute(numbers, tmp_path / "runs", stages=("table",))
+    execute(numbers, tmp_path / "runs", stages=("one", "table"))
+    _, lines = execute(numbers, tmp_path / "runs", stages=("table",))
+    assert lines == ["[1/1] t: done before"]
+    execute(numbers, tmp_path / "runs", stages=("two",))
+    _, lines = execute(numbers, tmp_path / "runs")
+    assert [line.split(": ")[1] for line in lines if "done before" in line] == ["done before"] * 2
+    assert lines[-1].startswith("[3/3] t: ")
+    assert "done before" not in lines[-1]
+
+
+def test_a_pattern_of_what_a_stage_makes_is_taken_over_whole(numbers, tmp_path):
+    configs = numbers / "configs"
+    stages = yaml.safe_load((configs / "medkit.yaml").read_text())
+    stages["stages"][2]["needs"] = ["one/kept.json"]
+    (configs / "medkit.yaml").write_text(yaml.safe_dump(stages))
+    first, _ = execute(numbers, tmp_path / "runs", stages=("one",))
+    assert (first.output_dir / "one" / "other.json").is_file()
+    other, _ = execute(numbers, tmp_path / "runs", stages=("table",), overrides={"note": 2})
+    assert other.output_dir != first.output_dir
+    assert (other.output_dir / "one" / "other.json").is_file()
+
+
+def test_anothers_model_gets_a_run_of_its_own(bundle, tmp_path):
+    run, _ = execute(bundle, tmp_path / "runs")
+    (tmp_path / "theirs" / "models").mkdir(parents=True)
+    (tmp_path / "theirs" / "models" / "a.json").write_text("5")
+    other, _ = execute(bundle, tmp_path / "runs", stages=("second",), model_dir=tmp_path / "theirs")
+    assert other.output_dir != run.output_dir
+
+
 def test_a_run_that_failed_is_not_the_latest_and_is_gone_on_with(bundle, tmp_path):
     run, _ = execute(bundle, tmp_path / "runs")
     given = tmp_path / "given.json"

@@ -57,9 +57,10 @@ class EncoderFile:
 
     def write(self, engine: Engine) -> None:
         """Write the file and its card."""
+        facts = self.learnt_from.facts(engine)
         if idist.get_rank() != 0:
             return
         with whole(self.path) as temporary:
             torch.save(self.network.encoder_state(), temporary)
         source = "encoder of an auto-encoder, trained on images without labels"
-        write_card(self.path, source=source, epoch=engine.state.epoch, **self.learnt_from.facts())
+        write_card(self.path, source=source, epoch=engine.state.epoch, **facts)

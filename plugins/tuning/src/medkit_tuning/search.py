@@ -94,7 +94,7 @@ def _conclude(shared: SharedStudy, objective: Objective, one: _Running) -> str:
     reason = reason or f"it ended without a value of {objective.column} in {objective.file}"
     if "default" in one.trial.user_attrs:
         shared.put_back(one.trial.number)
-        raise TrainingError(f"the bundle's own values failed, so no others were tried: {reason} ({one.process.log})")
+        raise TrainingError(f"the bundle's own values failed, so others would too: {reason} ({one.process.log})")
     shared.fail(one.trial, reason)
     return f"failed: {reason}"
 

@@ -124,7 +124,7 @@ class SharedStudy:
         """Note that a trial was interrupted, and enqueue its values to be tried again."""
         with self.lock:
             self._put_back(self.study.trials, number)
-        self.held.pop(number).release()
+            self.held.pop(number).release()  # before another process may take the values, and the folder, up again
 
     def _tell(self, trial: Trial, state: TrialState, value: float | None = None) -> None:
         self.study.tell(trial, value, state)
