@@ -23,7 +23,7 @@ _LAZY = {
     "medkit.device": ("on_device", "setup", "use_amp"),
     "medkit.checkpoint": ("Checkpoints", "LoadCheckpoint"),
     "medkit.handlers": ("EpochSeed", "Fit", "LoadFit", "Problems"),
-    "medkit.validation": ("Accuracy", "MacroAUROC", "MeanIoU"),
+    "medkit.validation": ("Accuracy", "MacroAUROC", "MacroF1", "MeanIoU"),
     "medkit.batch": ("PrepareBatch",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _LAZY.items() for name in names}

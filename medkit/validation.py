@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from ignite.metrics import Metric
 
 from medkit import contracts as c
 from medkit import metrics
-from medkit.errors import DataError
+from medkit.errors import ConfigError, DataError
 from medkit.handlers import merged
 
 
@@ -61,6 +62,46 @@ class MacroAUROC(_OfLabels):
         if np.isnan(per_class).all():
             raise DataError("validation has no finding with both positives and negatives: give it more patients")
         return float(np.nanmean(per_class))
+
+
+class MacroF1(_OfLabels):
+    """Ignite metric: the mean over findings of F1, from decollated ``pred`` and ``label``.
+
+    ``pred`` may be a tuple, of which the first are the logits. Labels that are NaN are skipped, and so are findings
+    without a positive: they do not count as 0.
+
+    Args:
+        threshold: the probability from which a finding is present, above 0 and below 1. None: each finding's best on
+            this very validation set, so that epochs differ before any probability of a rare finding is high; the
+            value is for choosing an epoch, and too good to report.
+
+    Raises:
+        ConfigError: ``threshold`` is out of range.
+        DataError: no finding has a positive, or a logit is NaN.
+    """
+
+    def __init__(self, threshold: float | None = None) -> None:
+        if threshold is not None and not 0 < threshold < 1:
+            raise ConfigError(f"MacroF1: threshold is {threshold}: give a probability above 0 and below 1, or null")
+        self.logit = None if threshold is None else math.log(threshold / (1 - threshold))
+        super().__init__()
+
+    def compute(self) -> float:
+        """Return the macro F1."""
+        logits, labels = self.columns()
+        shown = (labels == 1).any(axis=0)
+        if not shown.any():
+            raise DataError("validation shows no finding at all: give it more patients")
+        if np.isnan(logits).any():
+            raise DataError("F1 of logits that are NaN: did training diverge?")
+        return float(np.mean([self._f1(*columns) for columns in zip(labels.T[shown], logits.T[shown])]))
+
+    def _f1(self, labels: np.ndarray, logits: np.ndarray) -> float:
+        """Return F1 at the threshold, or the highest: the best threshold is some positive's logit."""
+        known, positive = np.sort(logits[~np.isnan(labels)]), np.sort(logits[labels == 1])
+        cuts = positive if self.logit is None else np.array([self.logit])
+        present, true = (side.size - np.searchsorted(side, cuts) for side in (known, positive))
+        return (2 * true / (present + positive.size)).max()
 
 
 class Accuracy(_OfLabels):

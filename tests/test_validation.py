@@ -8,10 +8,11 @@ from monai.data import DataLoader, Dataset
 from monai.engines import PrepareBatchExtraInput, SupervisedEvaluator, SupervisedTrainer
 from monai.engines.utils import default_prepare_batch
 from monai.metrics import MeanIoU
+from sklearn.metrics import f1_score
 from torch import nn
 
 import medkit
-from medkit.errors import DataError
+from medkit.errors import ConfigError, DataError
 from medkit.handlers import merged
 
 NAN = float("nan")
@@ -161,3 +162,50 @@ def test_accuracy_that_cannot_be_measured_is_an_error():
     ):
         with pytest.raises(DataError, match=message):
             validate(Said(logits), medkit.Accuracy(), BATCH | {"label": label})
+
+
+def many(seed):
+    """Return a batch of 40 with logits of few values, unknown labels, and a class that no image shows."""
+    random = np.random.default_rng(seed)
+    logits = np.round(random.normal(size=(40, 4)), 1).astype(np.float32)
+    labels = (random.random((40, 4)) < [0.5, 0.2, 0.05, 0]).astype(np.float32)
+    labels[random.random((40, 4)) < 0.2] = NAN
+    labels[0, :3] = 1
+    batch = {"image": torch.rand(40, 1, 2, 2), "label": torch.from_numpy(labels), "file": list(map(str, range(40)))}
+    return logits, labels, batch
+
+
+def f1(labels, logits, cut):
+    known = ~np.isnan(labels)
+    return f1_score(labels[known], logits[known] >= cut)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_macro_f1_equals_that_of_scikit_learn_over_the_findings_that_are_shown(seed):
+    logits, labels, batch = many(seed)
+    said = Said(torch.from_numpy(logits))
+    columns = list(zip(labels.T, logits.T))[:3]
+    best = np.mean([max(f1(*column, cut) for cut in np.unique(column[1])) for column in columns])
+    assert validate(said, medkit.MacroF1(), batch)[0] == pytest.approx(best)
+    for threshold in (0.5, 0.3, 0.999):
+        cut = np.log(threshold / (1 - threshold))
+        at = np.mean([f1(*column, cut) for column in columns])
+        assert validate(said, medkit.MacroF1(threshold), batch)[0] == pytest.approx(at)
+
+
+def test_macro_f1_takes_the_first_of_a_tuple_and_begins_anew_with_each_run():
+    metric = medkit.MacroF1(threshold=0.6)
+    assert validate(Said(-LOGITS, MASKS), metric)[0] == pytest.approx((0 + 2 / 3 + 0) / 3)
+    assert validate(Said(LOGITS, MASKS), metric)[0] == pytest.approx((2 / 3 + 2 / 4 + 2 / 4) / 3)
+
+
+def test_macro_f1_that_cannot_be_measured_is_an_error():
+    for logits, label, message in (
+        (LOGITS, LABELS * NAN, "validation shows no finding at all"),
+        (LOGITS, torch.zeros(5, 3), "validation shows no finding at all"),
+        (LOGITS * NAN, LABELS, "did training diverge"),
+    ):
+        with pytest.raises(DataError, match=message):
+            validate(Said(logits), medkit.MacroF1(), BATCH | {"label": label})
+    with pytest.raises(ConfigError, match="threshold is 1: give a probability"):
+        medkit.MacroF1(threshold=1)

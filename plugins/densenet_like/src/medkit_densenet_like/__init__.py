@@ -1,0 +1,1 @@
+"""A small network for multi-channel microscopy, as a medkit plugin."""

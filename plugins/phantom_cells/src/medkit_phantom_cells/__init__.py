@@ -1,0 +1,1 @@
+"""Phantom cells, as a medkit plugin."""

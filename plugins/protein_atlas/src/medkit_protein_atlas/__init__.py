@@ -1,0 +1,1 @@
+"""Microscopy images in several colours with several classes each, as a medkit plugin."""

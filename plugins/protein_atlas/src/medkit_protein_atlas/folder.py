@@ -1,0 +1,29 @@
+"""The data set `protein_atlas_folder`: new images, without labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medkit.contracts import IMAGE, PATIENT, Sample
+from medkit.errors import DataError
+from medkit_protein_atlas.layout import ANCHOR, file_name, find_images
+
+
+def protein_atlas_folder(dataset_dir: str, section: str = "all") -> list[Sample]:
+    """Return every image of a folder by name, its files counting as one; no table is needed.
+
+    A sample has ``image`` and ``patient_id`` as those of `protein_atlas`, and no label. An image that lacks a colour
+    becomes an error record when it is read.
+
+    Args:
+        dataset_dir: the folder, or the one that holds it as ``train/``.
+        section: any: a folder has no split.
+
+    Raises:
+        DataError: there is no such folder, or it holds no image.
+    """
+    folder = Path(dataset_dir).expanduser().resolve()
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder: give the path of the images")
+    place, there = find_images(folder)
+    return [{IMAGE: str(place / file_name(there[name][0], ANCHOR)), PATIENT: name} for name in sorted(there)]
