@@ -466,6 +466,7 @@ def _grow(smaller):
 sentences = st.recursive(atoms, _grow, max_leaves=8)
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # of how a sentence was made, not of the sentence
 @given(sentences)
 def test_sentences_of_the_grammar_are_trusted_and_mean_the_same_in_monai(sentence):
     text, value = sentence
