@@ -1,4 +1,4 @@
-"""Tests run side by side, each process with one thread, for small tensors gain nothing from more; examples are seeded."""
+"""One thread a test process: they run side by side, and small tensors gain nothing from more; examples are seeded."""
 
 import os
 import signal
