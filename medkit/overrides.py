@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +83,30 @@ def require_places(overrides: Mapping[str, Any], configs: Mapping[str, Mapping[s
 def require_options(overrides: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]) -> None:
     """Check that a new leaf is an option of its part, and that a word is one of those that an option may be.
 
-    Imports the parts, so the audit comes first.
+    An override that names another part comes first: options are those of the part that it names. Imports the parts, so
+    the audit comes first.
 
     Raises:
         ConfigError: with the nearest option, or the nearest word.
     """
+    named = {key: value for key, value in overrides.items() if key.split("#")[-1] in ("component", "_target_")}
+    different = {id(config): config for config in configs.values()}.values()
+    settled = [_with(named, config) for config in different] if named else list(different)
     for key, value in overrides.items():
-        for config in configs.values():
+        for config in settled:
             parent, leaf = _parent(config, key), key.split("#")[-1]
             _require_option(key, parent)
             if isinstance(value, str):
                 for part, option in [*_takers(config, f"@{key}"), (parent, leaf)]:
                     _require_word(key, value, part, option)
+
+
+def _with(overrides: Mapping[str, Any], config: Mapping[str, Any]) -> Mapping[str, Any]:
+    config = deepcopy(config)
+    for key, value in overrides.items():
+        if isinstance(parent := _parent(config, key), dict):
+            parent[key.split("#")[-1]] = value
+    return config
 
 
 def require_files(overrides: Mapping[str, Any]) -> None:

@@ -77,7 +77,7 @@ class Run:
         override.require_files(request.overrides)
         data = fingerprint(configs[bundle.stages[0].name].get("dataset_dir"))
         given = [str(model_dir)] if request.model_dir is not None else []  # of another's model nothing is mixed in
-        identity = digest([data, *map(_identity, configs.values()), *given])
+        identity = digest([data, *_common(request, looped, load), *given])
         output_dir = (request.output_dir or run_folder(request.home, identity, request.input_dir is not None)).resolve()
         require_same_run(output_dir, identity)
         return cls(request, chosen, output_dir, model_dir or output_dir, configs, identity)
@@ -321,6 +321,21 @@ def _overrides(request: Request, stage: Stage, config: Mapping[str, Any]) -> dic
         if key not in stage.loops and not (key in looped and isinstance(value, list | tuple))
     }
     return {**override.applicable(given, config), **loops.settings(stage, config)}
+
+
+def _common(request: Request, looped: set[str], load: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what makes two runs the same: the stages' configurations without what loops choose, and other overrides.
+
+    So repetitions that are asked for one after the other go to one folder; each has a receipt of its own.
+    """
+    given = {key: value for key, value in request.settled.items() if key not in looped and key not in _PLACES}
+    common, placed = [], set[str]()
+    for files in dict.fromkeys(stage.config for stage in request.bundle.written):
+        if paths := [request.bundle.root / "configs" / name for name in files if "{" not in name]:
+            own = override.applicable(given, load(paths))
+            placed |= own.keys()
+            common.append(_identity(load(paths, own)))
+    return [*common, {key: value for key, value in given.items() if key not in placed}]
 
 
 def _chosen_stages(request: Request) -> list[Stage]:

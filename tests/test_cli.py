@@ -73,6 +73,13 @@ def test_a_mistake_is_one_line(medkit, words, message):
     assert "Traceback" not in err
 
 
+def test_options_are_those_of_the_part_that_is_named_beside_them(medkit):
+    call = ["run", BUNDLE, "--dry-run", "--inferer#component", "beam_search_windows"]
+    assert medkit(*call, "--inferer#beam_width", 2)[0] == 0
+    code, _, err = medkit(*call, "--inferer#beam_widht", 2)
+    assert (code, 'beam_search_windows has no option "beam_widht". Did you mean "beam_width"' in err) == (2, True)
+
+
 def test_debug_shows_the_traceback():
     command = [sys.executable, "-m", "medkit.cli", "run", "none", "--debug"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -135,6 +135,24 @@ def test_anothers_model_gets_a_run_of_its_own(bundle, tmp_path):
     assert other.output_dir != run.output_dir
 
 
+def test_repetitions_that_are_asked_for_in_turn_share_a_folder(bundle, tmp_path):
+    configs = bundle / "configs"
+    stages = yaml.safe_load((configs / "medkit.yaml").read_text())
+    stages["stages"][0] |= {"for": {"value": [1, 2]}, "makes": ["models/n{value}.json"], "set": {"name": "n{value}"}}
+    stages["stages"] = stages["stages"][:1]
+    (configs / "medkit.yaml").write_text(yaml.safe_dump(stages))
+    writer = {**COUNT["writer"], "path": "$@output_dir + '/models/' + @name + '.json'"}
+    (configs / "first.yaml").write_text(yaml.safe_dump({**COUNT, "name": "1", "note": 0, "writer": writer}))
+    one, _ = execute(bundle, tmp_path / "runs", overrides={"value": 1})
+    two, lines = execute(bundle, tmp_path / "runs", overrides={"value": [2, 3]})
+    assert two.output_dir == one.output_dir
+    assert not any("done before" in line for line in lines)
+    _, lines = execute(bundle, tmp_path / "runs", overrides={"value": [1, 2, 3]})
+    assert all("done before" in line for line in lines)
+    other, _ = execute(bundle, tmp_path / "runs", overrides={"value": 1, "note": 5})
+    assert other.output_dir != one.output_dir
+
+
 def test_a_run_that_failed_is_not_the_latest_and_is_gone_on_with(bundle, tmp_path):
     run, _ = execute(bundle, tmp_path / "runs")
     given = tmp_path / "given.json"

@@ -263,10 +263,10 @@ def test_boxes_go_through_monais_evaluator_and_heatmap_boxes_to_the_frame():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam_width": 0}, "beam_width 0 must be at least 1"),
-        ({"depth": 0}, "depth 0 must be at least 1"),
-        ({"batch_size": 0}, "batch_size 0 must be at least 1"),
-        ({"smallest_side": 0}, "smallest_side 0 must be at least 1"),
+        ({"beam_width": 0}, "beam_width 0 must be a whole number of at least 1"),
+        ({"depth": 0}, "depth 0 must be a whole number of at least 1"),
+        ({"batch_size": 0}, "batch_size 0 must be a whole number of at least 1"),
+        ({"smallest_side": 0}, "smallest_side 0 must be a whole number of at least 1"),
         ({"shrink": 0}, "shrink 0 must be between 0 and 1"),
         ({"shrink": 1}, "shrink 1 must be between 0 and 1"),
         ({"stride": 0}, "stride 0 must be above 0 and at most 1"),

@@ -258,6 +258,7 @@ def test_without_the_row_that_others_are_compared_with_there_are_no_differences(
     rows = [{"name": "baseline", "runs": "baseline*"}, "one", {"name": "two", "runs": "two", "report": "+"}]
     found = table(tmp_path, *rows, partial=True, against="baseline")
     assert [(row["difference"], row["agrees"]) for row in found["rows"]] == [(None, "")] * 2
+    assert "There is no row baseline, so nothing is compared with it." in list(notes(found))
     assert [panel.get_title() for panel in figure_of(found).axes][:2] == ["Macro AUROC", "True boxes hit (IoU > 0.3)"]
     with pytest.raises(ConfigError, match='Did you mean "baseline"'):
         table(tmp_path, *rows, partial=True, against="basline")
@@ -533,8 +534,8 @@ def test_a_run_still_to_be_evaluated_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        (["a"], {}, 'only "a" was given'),
-        ([{"name": "a", "runs": "no*"}], {"partial": True}, "no row was given"),
+        (["a"], {}, 'only "a" is there: name'),
+        ([{"name": "a", "runs": "no*"}], {"partial": True}, "none is there: finish"),
         (["a", "a"], {}, "comes twice"),
         (["a", {"name": "link", "runs": "link"}], {}, "comes twice"),
         (["a", {"name": "a", "runs": "b"}], {}, 'two rows are called "a"'),

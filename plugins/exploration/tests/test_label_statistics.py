@@ -22,7 +22,7 @@ def samples(images=80, seed=0, unknown=0.15):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Plots take most of the time and are drawn where they matter."""
-    monkeypatch.setattr("medkit_exploration.label_statistics.save_figure", lambda figure, path: None)
+    monkeypatch.setattr("medkit_exploration.label_statistics.save_figure", lambda figure, path, synthetic: None)
 
 
 def statistics(folder, data, findings=FINDINGS):

@@ -58,8 +58,8 @@ class BeamSearchWindows:
     ) -> None:
         counts = {"beam_width": beam_width, "depth": depth, "smallest_side": smallest_side, "batch_size": batch_size}
         for option, value in counts.items():
-            if value < 1:
-                raise ConfigError(f"beam_search_windows: {option} {value} must be at least 1")
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"beam_search_windows: {option} {value} must be a whole number of at least 1")
         if not 0 < shrink < 1:
             raise ConfigError(f"beam_search_windows: shrink {shrink} must be between 0 and 1")
         if not 0 < stride <= 1:

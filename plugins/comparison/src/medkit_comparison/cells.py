@@ -57,6 +57,8 @@ def notes(results: Results) -> Iterator[str]:
     """Yield what must be known to read the numbers."""
     what = "patients" if results["patients_known"] else "images"
     yield f"[…]: 95 % intervals, {results['resamples']} resamples of {what}, the same in all rows; Δ is paired."
+    if results["against"] not in [row["name"] for row in results["rows"]]:
+        yield f"There is no row {results['against']}, so nothing is compared with it."
     if not results["patients_known"]:
         yield "No table names the patients: intervals are too narrow where a patient has several images."
     if any(len(row["runs"]) > 1 for row in results["rows"]):

@@ -51,8 +51,9 @@ def parse_rows(
         _require_row(asked, name)
     rows = [row for row in asked if row.folders]
     if len(rows) < 2:
-        found = f'only "{rows[0].name}"' if rows else "no row"
-        raise ConfigError(f"compare: two rows or more are compared, {found} was given: name another run")
+        found = f'only "{rows[0].name}"' if rows else "none"
+        do = "finish another run" if partial else "name another run"
+        raise ConfigError(f"compare: two rows or more are compared, {found} is there: {do}")
     owner: dict[Path, str] = {}
     for row in rows:
         for folder in row.folders:

@@ -96,7 +96,7 @@ class FeatureMaps:
         """Write a picture a layer and return the path of ``feature_maps.csv``."""
         if self.checkpoint is not None:
             load_strictly(self.network, read_checkpoint(self.checkpoint), self.checkpoint)
-        places, images = self._read()
+        captions, images = self._read()
         batch = images.to(next(self.network.parameters()).device)
         with evaluating(self.network):
             known = convolutions(self.network, batch[:1])
@@ -110,18 +110,19 @@ class FeatureMaps:
             rows.append(dict(zip(_COLUMNS, (name, number, f"{number:02d}_{name}.png", *shapes))))
             title = f"{name}: weights {shapes[0]}, maps {shapes[1]}"
             with whole(self.output_dir / rows[-1]["picture"]) as temporary:
-                blocks = [self._filters(weight), *_seen(maps[name], images, places)]
+                blocks = [self._filters(weight), *_seen(maps[name], images, captions)]
                 sheet(title, blocks).save(temporary, format="PNG")
         write_csv(self.output_dir / "feature_maps.csv", _COLUMNS, rows)
         return self.output_dir / "feature_maps.csv"
 
-    def _read(self) -> tuple[list[int], torch.Tensor]:
-        """Return the places and pixels (B,C,H,W) of the first images that can be read."""
-        found: dict[int, torch.Tensor] = {}
+    def _read(self) -> tuple[list[str], torch.Tensor]:
+        """Return what the first images that can be read are called, and their pixels (B,C,H,W)."""
+        found: dict[str, torch.Tensor] = {}
         for n in range(len(self.dataset)):
             sample = self.dataset[n]
             if sample[c.STATUS] == "ok":
-                found[n] = torch.as_tensor(sample[c.IMAGE])
+                mark = "SYNTHETIC " if sample.get(c.SYNTHETIC, False) else ""
+                found[f"{mark}image {n}"] = torch.as_tensor(sample[c.IMAGE])
             if len(found) == self.images:
                 break
         if not found:
@@ -138,12 +139,12 @@ class FeatureMaps:
         return f"{shown}, {lines}", grid(tiles, len(filters))
 
 
-def _seen(maps: torch.Tensor, images: torch.Tensor, places: Sequence[int]) -> Iterator[tuple[str, np.ndarray]]:
+def _seen(maps: torch.Tensor, images: torch.Tensor, captions: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the caption and the grid of each image and its maps."""
-    for place, image, seen in zip(places, images.numpy(), maps.numpy()):
+    for own_caption, image, seen in zip(captions, images.numpy(), maps.numpy()):
         tiles = [enlarged(scaled(one), SMALLEST_MAP) for one in seen]
         own = Image.fromarray(scaled(image[0])).resize(tiles[0].shape[::-1], Image.Resampling.BILINEAR)
-        caption = f"image {place} ({_shape(image.shape[1:])}) and its maps ({_shape(seen.shape[1:])})"
+        caption = f"{own_caption} ({_shape(image.shape[1:])}) and its maps ({_shape(seen.shape[1:])})"
         yield caption, grid([np.asarray(own), *tiles], ACROSS + 1)
 
 

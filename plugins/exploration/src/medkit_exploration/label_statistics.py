@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medkit.build import labels
-from medkit.contracts import Sample
+from medkit.contracts import SYNTHETIC, Sample
 from medkit.errors import DataError
 from medkit.intervals import ratio
 from medkit.tables import write_csv
@@ -58,6 +58,7 @@ class LabelStatistics:
         sections = data if isinstance(data, Mapping) else {"all": data}
         self.findings = list(findings)
         self.labels = {section: self._matrix(section, samples) for section, samples in sections.items()}
+        self.synthetic = any(sample.get(SYNTHETIC, False) for samples in sections.values() for sample in samples)
         self.output_dir = Path(output_dir)
 
     def _matrix(self, section: str, samples: Sequence[Sample]) -> np.ndarray:
@@ -80,7 +81,8 @@ class LabelStatistics:
         columns = ["given", "images", *(f"{group}{name}" for group in groups for name in self.findings)]
         given = [self._given(i, share, both, of) for i in range(len(both))]
         write_csv(self.output_dir / "co_occurrence.csv", columns, given)
-        save_figure(heat_map_figure(share, np.diag(both), self.findings), self.output_dir / "co_occurrence.png")
+        figure = heat_map_figure(share, np.diag(both), self.findings)
+        save_figure(figure, self.output_dir / "co_occurrence.png", self.synthetic)
         counts = {section: distribution(matrix) for section, matrix in self.labels.items()}
         names = [*self.findings, NO_FINDING]
         rows = [
@@ -89,7 +91,8 @@ class LabelStatistics:
             for name, row in zip(names, table.tolist())
         ]
         write_csv(self.output_dir / "class_distribution.csv", _DISTRIBUTION, rows)
-        save_figure(distribution_figure(counts, names), self.output_dir / "class_distribution.png")
+        figure = distribution_figure(counts, names)
+        save_figure(figure, self.output_dir / "class_distribution.png", self.synthetic)
         return self.output_dir
 
     def _given(self, i: int, share: np.ndarray, both: np.ndarray, of: np.ndarray) -> dict[str, Any]:

@@ -23,8 +23,10 @@ _LOOKS = (
 _COLUMN = {"positive": 0, "negative": 1, "unknown": 2}
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG; equal figures make equal bytes."""
+def save_figure(figure: Figure, path: Path, synthetic: bool) -> None:
+    """Write a PNG, which says so where images are synthetic; equal figures make equal bytes."""
+    if synthetic:
+        figure.supxlabel("SYNTHETIC images", fontsize="small")
     with style.context(["default", _STYLE]), whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150, metadata=METADATA["png"])
 
