@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def execute(run: Run, announce: Callable[[str], None]) -> None:
     """Run what is not done yet, as many stages at once as the run asks for, each behind those that it follows.
 
-    When one fails, those that run may end, and no other starts. Whatever ends this process ends them all. What a stage
-    prints goes to ``logs/STAGE.txt``.
+    When one fails, those that run may end, and no other starts; when a repetition fails, others do that need nothing of
+    it. Whatever ends this process ends them all. What a stage prints goes to ``logs/STAGE.txt``.
 
     Raises:
         MedkitError: stages failed.
@@ -37,21 +37,23 @@ def execute(run: Run, announce: Callable[[str], None]) -> None:
     running: list[_Job] = []
     ended: set[str] = set()
     ran: set[str] = set()
-    failed: list[str] = []
+    failed: dict[str, str] = {}
 
     @contextmanager
     def noting_failure(stage: Stage) -> Iterator[None]:
         try:
             yield
         except MedkitError as error:
-            failed.append(str(error))
-            waiting.clear()
+            failed[stage.name] = str(error)
             announce(f"{run.label(stage)}: failed: {error}")
+            kept = run.not_hindered(waiting, failed) if stage.loops else []
+            ended.update(s.name for s in (*waiting, stage) if s not in kept)  # nothing waits for what will not come
+            waiting[:] = kept
 
     try:
         while waiting or running:
             for stage in [stage for stage in waiting if run.follows(stage) <= ended]:
-                if failed or len(running) == run.request.jobs:
+                if len(running) == run.request.jobs:
                     break
                 waiting.remove(stage)
                 if run.is_done(stage, ran):
@@ -76,7 +78,7 @@ def execute(run: Run, announce: Callable[[str], None]) -> None:
         for job in running:
             job.kill()
     if failed:
-        raise MedkitError("; ".join(failed))
+        raise MedkitError("; ".join(failed.values()))
 
 
 class _Job:

@@ -125,18 +125,32 @@ class Run:
 
     def _execute_in_order(self, announce: Callable[[str], None]) -> None:
         ran: set[str] = set()
-        for stage in self.stages:
+        failed: dict[str, str] = {}
+        waiting = list(self.stages)
+        while waiting:
+            stage = waiting.pop(0)
             if self.is_done(stage, ran):
                 announce(f"{self.label(stage)}: done before")
                 continue
             announce(self.label(stage))
             began = time.monotonic()
             ran.add(stage.name)
-            self.begin(stage)
-            with self._confined():
-                self._execute_stage(stage)
-            self.end(stage)
+            try:
+                self.begin(stage)
+                with self._confined():
+                    self._execute_stage(stage)
+                self.end(stage)
+            except Exception as error:
+                cause = root_cause(error)
+                if not (stage.loops and len(self.stages) > 1 and isinstance(cause, MedkitError)):
+                    raise
+                failed[stage.name] = f'stage "{stage.name}": {cause}'
+                announce(f"{self.label(stage)}: failed: {cause}")
+                waiting = self.not_hindered(waiting, failed)
+                continue
             announce(f"{self.label(stage)}: {time.monotonic() - began:.0f} s")
+        if failed:
+            raise MedkitError("; ".join(failed.values()))
 
     def label(self, stage: Stage) -> str:
         """Return ``[2/5] Title``."""
@@ -151,6 +165,21 @@ class Run:
         earlier = self.stages[: self.stages.index(stage)]
         makers = {s.name for s in earlier if any(_is_one(made, need) for need in stage.needs for made in s.makes)}
         return makers if stage.loops or (makers and not stage.on_input) else {s.name for s in earlier}
+
+    def not_hindered(self, waiting: Iterable[Stage], failed: Iterable[str]) -> list[Stage]:
+        """Return those of the waiting stages that need nothing of failed ones, nor of others that need it.
+
+        What a stage needs by a pattern may be made by others.
+        """
+        lost, kept = set(failed), []
+        for stage in waiting:
+            absent = {name for s in self.stages if s.name in lost for name in s.makes}
+            any_will_do = any("*" in need for need in stage.needs)
+            if absent & set(stage.needs) or (not any_will_do and self.follows(stage) & lost):
+                lost.add(stage.name)
+            else:
+                kept.append(stage)
+        return kept
 
     def is_done(self, stage: Stage, ran: set[str]) -> bool:
         """Return whether nothing is to do for a stage, when those named in ``ran`` have run just now."""

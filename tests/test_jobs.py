@@ -146,6 +146,25 @@ def test_each_failure_is_told_and_untrusted_stages_stay_confined(tmp_path, monke
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_other_repetitions_go_on_and_what_takes_any_of_them(tmp_path, jobs, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delitem(sys.modules, "steps", raising=False)
+    bundle = write(tmp_path, {"fails": "$@fold == 'b'"})
+    (bundle / "steps.py").write_text(STEPS.replace("ValueError", "__import__('medkit').errors.DataError"))
+    pair = PAIR | {"config": ["step.yaml"], "for": {"fold": ["a", "b", "c"]}}
+    after = {"config": ["step.yaml"], "makes": ["{part}.txt"], "for": {"fold": ["a", "b", "c"]}}
+    after |= {"name": "after", "title": "After {fold}", "needs": ["{fold}.txt"], "set": {"part": "after_{fold}"}}
+    table = BEHIND | {"needs": ["after_*.txt"], "set": {"part": "table"}, "makes": ["table.txt"]}
+    (bundle / "configs" / "medkit.yaml").write_text(yaml.safe_dump({"stages": [pair, after, table]}))
+    with pytest.raises(MedkitError, match=r'^stage "pair\[fold=b\]": [^;]*b has no luck[^;]*$'):
+        execute(bundle, jobs=jobs)
+    (output,) = (bundle / "runs" / "jobs").glob("2*")
+    made = {path.stem for path in output.glob("*.txt")}
+    assert made == {"a", "c", "after_a", "after_c", "table"}
+    assert not (bundle / "runs" / "jobs" / "latest").exists()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["interrupt", "kill"])
 def test_nothing_outlives_the_run(tmp_path, how):
     bundle = write(tmp_path, {"seconds": 600})

@@ -132,8 +132,7 @@ def test_without_an_average_nothing_runs(tmp_path):
 
 
 def test_evaluation_has_the_average_of_the_file_and_wants_one_in_it(tmp_path):
-    data = [{**sample, "synthetic": True} for sample in SAMPLES]
-    training(tmp_path, 1, data)[0].run()
+    training(tmp_path, 1)[0].run()
     path, net = str(tmp_path / "model.pt"), network(seed=3)
     evaluate(net, medkit.LoadCheckpoint(path, net))
     np.testing.assert_allclose(net.average_image.numpy(), MEAN, rtol=1e-6)
