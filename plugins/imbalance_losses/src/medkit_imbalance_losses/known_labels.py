@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from medkit.errors import ConfigError
 
 
-class KnownLabelsLoss(nn.Module):
+class KnownLabelsLoss(nn.Module, ABC):
     """A scalar from logits and labels (B,K).
 
     Labels that are NaN are skipped: they are not counted and their logits get a gradient of exactly 0, whatever these
@@ -55,6 +56,7 @@ class KnownLabelsLoss(nn.Module):
             raise ConfigError(f"class_weights has {len(weights)} values for {x.shape[1]} classes")
         return self.of_known(x, y, known.to(x.dtype), weights)
 
+    @abstractmethod
     def of_known(self, x: torch.Tensor, y: torch.Tensor, known: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Return the scalar.
 
@@ -64,4 +66,3 @@ class KnownLabelsLoss(nn.Module):
             known: (B,K), 1 or 0.
             weights: (K,).
         """
-        raise NotImplementedError
