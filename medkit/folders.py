@@ -6,10 +6,13 @@ import datetime
 import hashlib
 import json
 import os
-from pathlib import Path
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medkit.errors import ConfigError
+from medkit.files import sha256
 
 
 def run_folder(home: Path, identity: str, on_input: bool) -> Path:
@@ -38,6 +41,23 @@ def _said(folder: Path) -> dict[str, Any]:
 def earlier_runs(home: Path) -> list[Path]:
     """Return a bundle's run folders, the newest first."""
     return sorted((p for p in home.glob("*") if p.is_dir() and not p.is_symlink()), reverse=True)
+
+
+def is_one(made: str, need: str) -> bool:
+    """Return whether a product is what a stage needs, or one of those that a pattern asks for."""
+    return made == need or ("*" in need and PurePosixPath(made).match(need))
+
+
+def found(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the files that are there, of names and patterns."""
+    paths = [sorted(folder.glob(name)) if "*" in name else [folder / name] for name in names]
+    return [path.relative_to(folder).as_posix() for path in chain(*paths) if path.is_file()]
+
+
+def hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file; one that is named and not there is an OSError."""
+    files = [file for name in names for file in (found(folder, [name]) if "*" in name else [name])]
+    return {file: sha256(folder / file) for file in files}
 
 
 def digest(value: Any) -> str:

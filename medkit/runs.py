@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from medkit import configuration, jobs, loops, trust
@@ -25,7 +24,7 @@ from medkit import overrides as override
 from medkit.bundle import Stage
 from medkit.errors import ConfigError, DataError, MedkitError, TrainingError, root_cause
 from medkit.files import WRITES_BELOW, sha256, whole, write_json
-from medkit.folders import digest, earlier_runs, fingerprint, require_same_run, run_folder
+from medkit.folders import digest, earlier_runs, fingerprint, found, hashes, is_one, require_same_run, run_folder
 from medkit.request import Request
 
 _PLACES = ("bundle_root", "output_dir", "model_dir", "quiet")  # where, not what: no part of a stage's identity
@@ -163,7 +162,7 @@ class Run:
         unless it is repeated; so is one that runs on ``--input``, since its needs are those of the model alone.
         """
         earlier = self.stages[: self.stages.index(stage)]
-        makers = {s.name for s in earlier if any(_is_one(made, need) for need in stage.needs for made in s.makes)}
+        makers = {s.name for s in earlier if any(is_one(made, need) for need in stage.needs for made in s.makes)}
         return makers if stage.loops or (makers and not stage.on_input) else {s.name for s in earlier}
 
     def not_hindered(self, waiting: Iterable[Stage], failed: Iterable[str]) -> list[Stage]:
@@ -192,7 +191,7 @@ class Run:
             DataError: a file that the stage needs is missing.
         """
         for name in stage.needs:
-            if not _found(self.model_dir, [name]):
+            if not found(self.model_dir, [name]):
                 do = "run the stages before it" if self.request.model_dir is None else "give a trained run's folder"
                 raise DataError(f'stage "{stage.name}" needs {self.model_dir / name}: {do}')
         self._receipt_file(stage).unlink(missing_ok=True)
@@ -205,7 +204,7 @@ class Run:
             DataError: the stage did not make what it should.
         """
         for name in stage.makes:
-            if not _found(self.output_dir, [name]):
+            if not found(self.output_dir, [name]):
                 raise DataError(f'stage "{stage.name}" ended without writing {self.output_dir / name}')
         write_json(self._receipt_file(stage), self._receipt(stage, self.output_dir, self.model_dir))
 
@@ -216,11 +215,11 @@ class Run:
         """
         if self.request.input_dir is not None or self.request.model_dir is not None:
             return
-        missing = {name for name in _needed_from_outside(self.stages) if not _found(self.output_dir, [name])}
+        missing = {name for name in _needed_from_outside(self.stages) if not found(self.output_dir, [name])}
         for stage in [s for s in self.request.bundle.stages if missing & set(s.makes)]:
             for run in earlier_runs(self.request.home):
                 if self._holds(stage, run):
-                    for name in (*_found(run, stage.makes), f"receipts/{stage.name}.json"):
+                    for name in (*found(run, stage.makes), f"receipts/{stage.name}.json"):
                         with whole(self.output_dir / name) as temporary:
                             shutil.copyfile(run / name, temporary)
                     break
@@ -274,8 +273,8 @@ class Run:
             "config": digest(_identity(config)),
             "data": fingerprint(config.get("dataset_dir")),
             "files": _given_files(config, output_dir),
-            "needs": _hashes(model_dir, stage.needs),
-            "makes": _hashes(output_dir, stage.makes),
+            "needs": hashes(model_dir, stage.needs),
+            "makes": hashes(output_dir, stage.makes),
         }
 
     def _holds(self, stage: Stage, run: Path | None = None) -> bool:
@@ -407,22 +406,6 @@ def _needed_from_outside(stages: list[Stage]) -> list[str]:
     return [name for name in needed if name not in made and "*" not in name]
 
 
-def _is_one(made: str, need: str) -> bool:
-    return made == need or ("*" in need and PurePosixPath(made).match(need))
-
-
-def _found(folder: Path, names: Iterable[str]) -> list[str]:
-    """Return the files that are there, of names and patterns."""
-    paths = [sorted(folder.glob(name)) if "*" in name else [folder / name] for name in names]
-    return [path.relative_to(folder).as_posix() for path in chain(*paths) if path.is_file()]
-
-
-def _hashes(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of each file; one that is named and not there is an OSError."""
-    files = [file for name in names for file in (_found(folder, [name]) if "*" in name else [name])]
-    return {file: sha256(folder / file) for file in files}
-
-
 def _given_files(config: Mapping[str, Any], output_dir: Path) -> dict[str, str]:
     """Return the SHA-256 of every file outside the run that a top-level key names, such as weights or folds."""
     named = {key: value for key, value in config.items() if isinstance(value, str)}
@@ -437,5 +420,5 @@ def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _python() -> str:
     """Return ``python`` where the shell finds this interpreter under that name, else its path."""
-    found = shutil.which("python")
-    return "python" if found and Path(found).parent == Path(sys.executable).parent else sys.executable
+    place = shutil.which("python")
+    return "python" if place and Path(place).parent == Path(sys.executable).parent else sys.executable
