@@ -55,6 +55,8 @@ def execute(run: Run, announce: Callable[[str], None]) -> None:
             for stage in [stage for stage in waiting if run.follows(stage) <= ended]:
                 if len(running) == run.request.jobs:
                     break
+                if stage not in waiting:  # one that failed to begin took it along
+                    continue
                 waiting.remove(stage)
                 if run.is_done(stage, ran):
                     announce(f"{run.label(stage)}: done before")

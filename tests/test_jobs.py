@@ -165,6 +165,21 @@ def test_other_repetitions_go_on_and_what_takes_any_of_them(tmp_path, jobs, monk
     assert not (bundle / "runs" / "jobs" / "latest").exists()
 
 
+def test_a_stage_that_cannot_begin_ends_the_run_in_one_line(tmp_path):
+    bundle = write(tmp_path, {})
+    alone = {
+        "config": ["step.yaml"],
+        "set": {"part": "alone"},
+        "name": "alone",
+        "title": "Alone",
+        "needs": ["none.txt"],
+    }
+    pair = PAIR | {"config": ["step.yaml"], "needs": ["other.txt"]}
+    (bundle / "configs" / "medkit.yaml").write_text(yaml.safe_dump({"stages": [alone, pair]}))
+    with pytest.raises(MedkitError, match=r'^stage "alone" needs .*none.txt'):
+        execute(bundle)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["interrupt", "kill"])
 def test_nothing_outlives_the_run(tmp_path, how):
     bundle = write(tmp_path, {"seconds": 600})
