@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BUNDLE ?= bundles/chest_gradcam
 ARGS ?=
 
-.PHONY: install run test lint bench clean
+.PHONY: install run test lint bench docs clean
 
 install: $(VENV)/.installed
 
@@ -38,5 +38,11 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/run_all.py
 
+# writes the reference from the code, then builds site/; it opens from a folder, its search needs a server:
+# .venv/bin/python -m http.server -d site
+docs: install
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
