@@ -1,0 +1,39 @@
+"""Runs a page's blocks in order in the working directory, all in one process: steps as JSON on the standard input.
+
+A step is ``["python", SOURCE]`` or ``["medkit", WORD, …]``. Words in capitals stand for what a reader has.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+from medkit.cli import cli
+
+SMALLER = {"tune": ["--trials", "1"]}
+"""What a command is given beside its words, so that it ends soon."""
+
+
+def run(words: list[str], made: int) -> None:
+    """Run one medkit command; OUTPUT is the folder made last, each RUN the next finished run."""
+    runs = itertools.cycle(sorted(str(p.parent) for p in Path("runs/chest_gradcam").glob("2*/metrics.json")))
+    words = [next(runs) if word == "RUN" else f"OUTPUT{made}" if word == "OUTPUT" else word for word in words]
+    print("$ medkit", *words, flush=True)
+    cli.main(args=words + SMALLER.get(words[0], []), prog_name="medkit", standalone_mode=False)
+
+
+def main() -> None:
+    names: dict[str, object] = {}
+    made = 0
+    for kind, *words in json.load(sys.stdin):
+        if kind == "python":
+            exec(compile(words[0], "block", "exec"), names)
+        else:
+            made += words[0] in ("ingest", "expand")
+            run(words, made)
+
+
+if __name__ == "__main__":
+    main()
