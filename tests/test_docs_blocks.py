@@ -36,8 +36,8 @@ SMALL = {
     r"^resamples: \d+": "resamples: 20",
     r"^phantom: {": "phantom: {images: 60, ",
 }
-FOLDERS = ("NIH", "Dataset_BUSI_with_GT", "SOURCE")
-"""What pages call the reader's own folders, beside FOLDER."""
+FOLDERS = ("FOLDER", "NIH", "Dataset_BUSI_with_GT", "SOURCE")
+"""What pages call the reader's own folders."""
 
 
 class Block(NamedTuple):
