@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from medkit.errors import ConfigError, MedkitError, PluginError, did_you_mean, root_cause
+from medkit.hookspecs import HOOKS
 
 
 class Commands(click.Group):
@@ -193,7 +194,6 @@ def info(name: str) -> None:
 
 def _find_any(name: str) -> Any:
     """Return the part of that name, of whatever kind."""
-    from medkit.hookspecs import HOOKS
     from medkit.registry import registry
 
     found = registry()
@@ -207,16 +207,43 @@ def _find_any(name: str) -> Any:
     raise PluginError(f'no part and no bundle folder "{name}".{did_you_mean(name, names)} Parts: {", ".join(names)}.')
 
 
-@cli.command()
-@click.argument("what", type=click.Choice(["plugin", "bundle"]))
-@click.argument("name")
-@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="The folder to make it in.")
-def new(what: str, name: str, into: Path) -> None:
+@cli.group()
+def new() -> None:
     """Start a plugin or a bundle of your own, as a copy that already works."""
-    from medkit.new import new_bundle, new_plugin
 
-    folder = (new_plugin if what == "plugin" else new_bundle)(name, into)
-    click.echo(f"made {folder}: read its {'README.md' if what == 'plugin' else 'docs/README.md'} next")
+
+_into = click.option("--into", type=click.Path(path_type=Path), default=Path(), help="The folder to make it in.")
+
+
+@new.command("plugin")
+@click.argument("name")
+@click.option("--kind", default="localizer", show_default=True, help=f"Of the part: {', '.join(HOOKS)}.")
+@_into
+def start_plugin(name: str, kind: str, into: Path) -> None:
+    """Start a plugin that offers one part, called NAME, in a folder of that name."""
+    from medkit.new_plugin import new_plugin
+
+    folder = new_plugin(name, into, kind, commands=cli.commands)
+    click.echo(f"made {folder}; next: pip install -e {folder}, python -m pytest {folder}")
+
+
+@new.command("bundle")
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    default=Path("bundles/chest_gradcam"),
+    show_default=True,
+    help="The folder of the bundle to copy.",
+)
+@_into
+def start_bundle(name: str, source: Path, into: Path) -> None:
+    """Start a bundle, called NAME, in a folder of that name."""
+    from medkit.new_bundle import new_bundle
+
+    folder = new_bundle(name, into, source)
+    click.echo(f"made {folder}; next: medkit check {folder}, medkit run {folder}")
 
 
 def main() -> None:
