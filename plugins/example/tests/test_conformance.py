@@ -1,0 +1,5 @@
+from medkit.testing import LocalizerConformance
+
+
+class TestSaliency(LocalizerConformance):
+    component = "saliency"
