@@ -12,7 +12,8 @@ class Saliency:
     """For every finding, how strongly its logit answers to each input pixel.
 
     ``map[k, i, j] = max over channels of |d logit_k / d image[i, j]|``: one backward pass a class over the whole batch,
-    which does not mix images: the network is in evaluation mode, where an image's logits depend on that image alone.
+    which does not mix images, because in evaluation mode an image's logits depend on that image alone. The network runs
+    in that mode and is left as it was.
 
     Args:
         network: gives logits (B,K) from images (B,C,H,W). May also be passed with each call, as a MONAI Inferer is.
@@ -39,7 +40,7 @@ class Saliency:
         model = network or self.network
         if model is None:
             raise ValueError("saliency needs a network: pass it here or at construction")
-        with evaluating(model), torch.enable_grad():
+        with torch.enable_grad(), evaluating(model):
             pixels = images.detach().clone().requires_grad_()
             logits = model(pixels)
             maps = []
