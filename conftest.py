@@ -45,5 +45,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _skips(reporter: pytest.TerminalReporter) -> Counter[str]:
     """Return how many tests were skipped, by the allowed reason that is a part of theirs, else by their own."""
-    said = [report.longrepr[2] for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    reports = [report for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    said = [f"{report.longrepr[2].removeprefix('Skipped: ')} ({report.longrepr[0]})" for report in reports]
     return Counter(next((reason for reason in ALLOWED if reason in text), text) for text in said)

@@ -49,17 +49,56 @@ def sentences(metrics: dict[str, Any], finding: str, present: int | None = None)
 
 
 def table(metrics: dict[str, Any]) -> str:
-    """Return every finding as a row; a finding that the test has too few of is left out of no row, its count says so."""
-    rows = ["| Finding | Show it | Named | Missed | Named wrongly | Of those named, right | Tested on |", "|" + "---|" * 7]
+    """Return every finding as a row, with how many images of the test showed it."""
+    rows = [
+        "| Finding | Show it | Named | Missed | Named wrongly | Of those named, right | Tested on |",
+        "|" + "---|" * 7,
+    ]
     for finding, sensitivity in metrics["sensitivity"]["per_class"].items():
         if sensitivity["value"] is None:
             rows.append(f"| {finding} | – | – | – | – | – | no image that shows it |")
             continue
         c = counts(metrics, finding)
         cells = [finding, c.present, c.hits, c.present - c.hits, c.false_alarms, f"{c.hits} of {c.named}"]
-        cells.append(f"{sensitivity['n']} that show it; another test as large would find {_range(sensitivity)} of 100")
+        cells.append(f"{sensitivity['n']} images; it may be anything from {_range(sensitivity)} %")
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
+
+
+def page(metrics: dict[str, Any], made: str, findings: tuple[str, str] = ("Mass", "Effusion"), rare: int = 10) -> str:
+    """Return the page with two findings in words, one of them again where it is rare, and all in a table."""
+    first, second = findings
+    whose = (
+        "SYNTHETIC patients: it says that the program works, and nothing about people"
+        if metrics["synthetic"]
+        else "patients"
+    )
+    return f"""# A worked example
+
+{made}
+One run of `medkit run bundles/chest_gradcam`, measured on {metrics["images"]} images of {metrics["patients"]}
+{whose}.
+[How to read such numbers](numbers.md).
+
+## Two findings in words
+
+{sentences(metrics, first)}
+
+{sentences(metrics, second)}
+
+## The same model where {first} is rare
+
+In the test {counts(metrics, first).present} of 1,000 images show {first}. Say that {rare} did, and that the model were
+as sensitive and as specific as here:
+
+{sentences(metrics, first, present=rare)}
+
+The model is the same. What an alarm means is not.
+
+## All findings, of 1,000 images
+
+{table(metrics)}
+"""
 
 
 def _range(score: dict[str, float]) -> str:

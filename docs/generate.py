@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: hooks, commands, every part, every bundle's card, stages and options.
+"""Writes docs/reference from the code (hooks, commands, parts, bundles), and a run's scores as numbers of images.
 
 `python docs/generate.py` writes the pages; a test regenerates them and compares.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import json
 import os
 import re
 import textwrap
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
+import frequencies
 import yaml
 
 from medkit import contracts, hookspecs
@@ -24,18 +26,26 @@ from medkit.cli import cli
 from medkit.registry import Offer, registry
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT / "docs" / "reference"
+DOCS = ROOT / "docs"
+EXAMPLE = "clinicians/worked_example.md"
 _MADE = "<!-- made from {}: change it there, then run python docs/generate.py -->\n"
 _LONGEST_VALUE = 70
 
 
 def pages() -> dict[str, str]:
-    """Return every page by its path below docs/reference; imports every part."""
+    """Return every page by its path below docs; imports every part."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries that parts import
-        made = {"hooks.md": hooks(), "commands.md": commands(), "parts.md": index()}
-        made |= {f"{_plural(kind)}.md": parts(kind) for kind in _kinds()}
-    return made | {f"bundles/{path.name}.md": bundle(path) for path in sorted((ROOT / "bundles").iterdir())}
+        made = {"hooks": hooks(), "commands": commands(), "parts": index()}
+        made |= {_plural(kind): parts(kind) for kind in _kinds()}
+    made |= {f"bundles/{path.name}": bundle(path) for path in sorted((ROOT / "bundles").iterdir())}
+    return {f"reference/{name}.md": page for name, page in made.items()} | {EXAMPLE: worked_example()}
+
+
+def worked_example() -> str:
+    """Return the page that says in numbers of images what a run's metrics.json says."""
+    metrics = json.loads((DOCS / "clinicians" / "metrics.json").read_text(encoding="utf-8"))
+    return frequencies.page(metrics, _MADE.format("docs/clinicians/metrics.json"))
 
 
 # -- hooks and contracts -----------------------------------------------------------------------------------------------
@@ -75,13 +85,20 @@ def _keys() -> list[str]:
 # -- commands ----------------------------------------------------------------------------------------------------------
 def commands() -> str:
     """Return the page of commands: the --help of each, as the terminal shows it."""
-    found = [("medkit", cli)] + [(f"medkit {name}", command) for name, command in cli.commands.items()]
-    found += [(f"medkit {o.component.name}", o.component.load()) for o in registry().of_kind("command")]
-    lines = ["# Commands", _MADE.format("the commands themselves")]
-    for name, command in found:
-        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
-        lines += [f"## {name}", f"```text\n{command.get_help(context)}\n```"]
+    offered = {offer.component.name: offer.component.load() for offer in registry().of_kind("command")}
+    lines = ["# Commands", _MADE.format("the commands themselves"), *_help("medkit", cli)]
+    for name, command in {**cli.commands, **offered}.items():
+        lines += _help(f"medkit {name}", command)
     return _page(lines)
+
+
+def _help(name: str, command: click.Command) -> Iterator[str]:
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    yield f"## {name}"
+    yield f"```text\n{command.get_help(context)}\n```"
+    if isinstance(command, click.Group) and command is not cli:
+        for inner, its in command.commands.items():
+            yield from _help(f"{name} {inner}", its)
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -256,12 +273,11 @@ def _page(blocks: Iterable[str]) -> str:
 def main() -> None:
     """Write the pages, and remove those that nothing stands behind any more."""
     made = pages()
+    for old in set(DOCS.glob("reference/**/*.md")) - {DOCS / name for name in made}:
+        old.unlink()
     for name, text in made.items():
-        (REFERENCE / name).parent.mkdir(parents=True, exist_ok=True)
-        (REFERENCE / name).write_text(text, encoding="utf-8")
-    for old in REFERENCE.rglob("*.md"):
-        if old.relative_to(REFERENCE).as_posix() not in made:
-            old.unlink()
+        (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
+        (DOCS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Runs a page's blocks in order in the working directory, all in one process: steps as JSON on the standard input.
 
-A step is ``["python", SOURCE]`` or ``["medkit", WORD, …]``. Words in capitals stand for what a reader has.
+A step is ``["exec", SOURCE]``, ``["python", WORD, …]`` or ``["medkit", WORD, …]``. Words in capitals stand for what a
+reader has.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -28,8 +30,10 @@ def main() -> None:
     names: dict[str, object] = {}
     made = 0
     for kind, *words in json.load(sys.stdin):
-        if kind == "python":
+        if kind == "exec":
             exec(compile(words[0], "block", "exec"), names)
+        elif kind == "python":
+            subprocess.run([sys.executable, *words], check=True)
         else:
             made += words[0] in ("ingest", "expand")
             run(words, made)

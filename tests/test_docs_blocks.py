@@ -36,7 +36,7 @@ SMALL = {
     r"^resamples: \d+": "resamples: 20",
     r"^phantom: {": "phantom: {images: 60, ",
 }
-FOLDERS = ("FOLDER", "NIH", "Dataset_BUSI_with_GT", "SOURCE")
+FOLDERS = ("FOLDER", "NIH", "Dataset_BUSI_with_GT")
 """What pages call the reader's own folders."""
 
 
@@ -132,7 +132,7 @@ def workspace(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
     medkit.dataset("phantom", section="all", dataset_dir=str(tmp_path / "FOLDER"), images=60, quiet=True)
     (tmp_path / "DATASET_DIR").symlink_to(tmp_path / "FOLDER")
-    (tmp_path / "SOURCE" / "inbox").symlink_to(tmp_path / "FOLDER" / "inbox")
+    (tmp_path / "SOURCE").symlink_to(tmp_path / "FOLDER" / "inbox")
     network = {"in_channels": 1, "out_channels": 8, "stride": 16, "blocks": (3, 6, 6)}
     network |= {"growth_rate": 16, "init_features": 24}
     torch.save(medkit.network("densenet121", **network).state_dict(), tmp_path / "FILE")
@@ -150,7 +150,7 @@ def run(steps: list[list[str]], workspace: Path) -> None:
 def steps_of(block: Block) -> Iterator[list[str]]:
     """Yield what a block does; to activate the environment is nothing, since it is already active."""
     if block.language == "python":
-        yield ["python", block.text]
+        yield ["exec", block.text]
         return
     for line in block.text.replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
@@ -162,7 +162,7 @@ def steps_of(block: Block) -> Iterator[list[str]]:
 @pytest.mark.parametrize("page", sorted({b.page for b in RUN}))
 def test_the_blocks_of_a_page_run_from_top_to_bottom(page, workspace):
     steps = [step for block in RUN if block.page == page for step in steps_of(block)]
-    assert {step[0] for step in steps} <= {"medkit", "python"}, "mark a block of other commands as not run"
+    assert {step[0] for step in steps} <= {"medkit", "python", "exec"}, "mark a block of other commands as not run"
     for name in {name for step in steps for name in re.findall(r'"(\S+\.pth?)"', step[1])}:
         (workspace / name).touch()
     run(steps, workspace)
@@ -171,8 +171,8 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom(page, workspace):
 @pytest.mark.slow
 def test_the_commands_of_blocks_that_are_not_run_are_accepted(workspace):
     steps = [step for block in NOT_RUN if block.language == "sh" for step in steps_of(block)]
-    dry = [[*step, "--dry-run"] for step in steps if step[:2] == ["medkit", "run"]]
-    assert len(dry) > 10
+    dry = [[*step, "--dry-run"] for step in steps if step[:2] == ["medkit", "run"] and "--input" not in step]
+    assert len(dry) > 10, "--input needs a trained model: it is left out"
     (workspace / "vgg19.pth").touch()
     run(dry, workspace)
 
