@@ -1,7 +1,7 @@
-"""Runs a page's blocks in order in the working directory, all in one process: steps as JSON on the standard input.
+"""Runs the blocks of pages in order in the working directory, all in one process: steps as JSON on the standard input.
 
-A step is ``["exec", SOURCE]``, ``["python", WORD, …]`` or ``["medkit", WORD, …]``. Words in capitals stand for what a
-reader has.
+A step is ``[PAGE, "exec", SOURCE]``, ``[PAGE, "python", WORD, …]`` or ``[PAGE, "medkit", WORD, …]``. Words in capitals
+stand for what a reader has.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ def run(words: list[str], made: int) -> None:
 
 
 def main() -> None:
-    names: dict[str, object] = {}
+    names: dict[str, dict[str, object]] = {}
     made = 0
-    for kind, *words in json.load(sys.stdin):
+    for page, kind, *words in json.load(sys.stdin):
+        print(f"-- {page}", flush=True)
         if kind == "exec":
-            exec(compile(words[0], "block", "exec"), names)
+            exec(compile(words[0], page, "exec"), names.setdefault(page, {}))
         elif kind == "python":
             subprocess.run([sys.executable, *words], check=True)
         else:
