@@ -50,17 +50,15 @@ def sentences(metrics: dict[str, Any], finding: str, present: int | None = None)
 
 def table(metrics: dict[str, Any]) -> str:
     """Return every finding as a row, with how many images of the test showed it."""
-    rows = [
-        "| Finding | Show it | Named | Missed | Named wrongly | Of those named, right | Tested on |",
-        "|" + "---|" * 7,
-    ]
+    heads = ["Finding", "Show it", "Named", "Missed", "Named wrongly", "Of those named, right", "Share named rests on"]
+    rows = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for finding, sensitivity in metrics["sensitivity"]["per_class"].items():
         if sensitivity["value"] is None:
-            rows.append(f"| {finding} | – | – | – | – | – | no image that shows it |")
+            rows.append(f"| {finding} | – | – | – | – | – | 0 images |")
             continue
         c = counts(metrics, finding)
         cells = [finding, c.present, c.hits, c.present - c.hits, c.false_alarms, f"{c.hits} of {c.named}"]
-        cells.append(f"{sensitivity['n']} images; it may be anything from {_range(sensitivity)} %")
+        cells.append(f"{sensitivity['n']} images; it may lie anywhere from {_range(sensitivity)} %")
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(rows)
 
@@ -68,16 +66,14 @@ def table(metrics: dict[str, Any]) -> str:
 def page(metrics: dict[str, Any], made: str, findings: tuple[str, str] = ("Mass", "Effusion"), rare: int = 10) -> str:
     """Return the page with two findings in words, one of them again where it is rare, and all in a table."""
     first, second = findings
-    whose = (
-        "SYNTHETIC patients: it says that the program works, and nothing about people"
-        if metrics["synthetic"]
-        else "patients"
-    )
+    images = f"{metrics['images']} images of {metrics['patients']} patients"
+    if metrics["synthetic"]:
+        images = f"{images} who are SYNTHETIC: it says that the program works, and nothing about people"
     return f"""# A worked example
 
 {made}
-One run of `medkit run bundles/chest_gradcam`, measured on {metrics["images"]} images of {metrics["patients"]}
-{whose}.
+One run of `medkit run bundles/chest_gradcam` ([the options](reading.md)), measured on
+{images}.
 [How to read such numbers](numbers.md).
 
 ## Two findings in words
