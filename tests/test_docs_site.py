@@ -110,10 +110,12 @@ def browser(monkeypatch):
 
 
 def wait_for(browser, condition):
-    """Return what a condition gives once it is true."""
+    """Return what a condition gives once it is true; what moves into its place cannot be clicked before it is there."""
+    from selenium.common.exceptions import ElementClickInterceptedException, ElementNotInteractableException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(browser, 20).until(condition)
+    moving = [ElementClickInterceptedException, ElementNotInteractableException]
+    return WebDriverWait(browser, 20, ignored_exceptions=moving).until(condition)
 
 
 def every(selector: str):
@@ -129,7 +131,8 @@ def test_every_page_opens_without_complaint_and_fits_a_desktop_and_a_phone(site,
         width, shown = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
         assert width <= shown, f"{page} is {width} wide on a screen of {shown}"
     assert browser.get_log("browser") == []
-    asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    said = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requests = [m["params"]["request"]["url"] for m in said if m["method"] == "Network.requestWillBeSent"]
     assert {url for url in requests if not url.startswith((address, "data:", "blob:", "about:", "chrome:"))} == set()
     assert len(requests) > len(pages)
 
@@ -150,8 +153,7 @@ def test_the_menu_works_on_a_phone(address, browser):
     browser.get(address + "index.html")
     browser.find_element("css selector", "header label[for=__drawer]").click()
     section = "//nav[contains(@class, 'md-nav--primary')]//a[contains(., 'For clinicians')]/following-sibling::label"
-    browser.find_element("xpath", section).click()
-    (link,) = browser.find_elements("css selector", "nav.md-nav--primary a[href$='clinicians/reading.html']")
-    wait_for(browser, lambda _: link.is_displayed())
-    link.click()
+    wait_for(browser, lambda b: b.find_element("xpath", section).click() is None)
+    reading = "nav.md-nav--primary a[href$='clinicians/reading.html']"
+    wait_for(browser, lambda b: b.find_element("css selector", reading).click() is None)
     assert browser.find_element("tag name", "h1").text.startswith("How to read a report")
