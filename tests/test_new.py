@@ -55,8 +55,6 @@ def test_the_tests_of_every_kind_pass(plugins):
         "-q",
         "-p",
         "no:cacheprovider",
-        "-W",
-        "error",
         "--import-mode=importlib",
         "-c",
         str(ROOT / "pyproject.toml"),
