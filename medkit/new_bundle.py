@@ -11,19 +11,19 @@ from medkit.bundle import Bundle
 from medkit.errors import ConfigError
 from medkit.new import new_folder
 
-_LEFT_OUT = shutil.ignore_patterns("models", "out", "runs", "__pycache__", ".*")
+_LEFT_OUT = shutil.ignore_patterns("models", "out", "runs", "__pycache__", ".*", "medkit.lock")
 _TEXTS = (".md", ".yaml", ".json", ".conf")
 
 
 def new_bundle(name: str, into: Path, source: Path) -> Path:
-    """Copy a bundle, without its models and runs, to ``into/name``, and return that folder.
+    """Copy a bundle, without its models, runs and lock, to ``into/name``, and return that folder.
 
     The copy's version is 0.1.0, and its README and its changelog say where it comes from.
 
     Raises:
         ConfigError: the name is impossible or taken, or there is no bundle to copy.
     """
-    if not source.is_dir():
+    if not source.parent.is_dir():
         raise ConfigError(
             f'no folder "{source}" to copy: give --from FOLDER, a bundle, for instance in a clone of medkit'
         )
