@@ -40,5 +40,7 @@ def new_bundle(name: str, into: Path, source: Path) -> Path:
         card = draft / "docs" / "README.md"
         if card.is_file():
             title = f"# {name}\n\nCopied from {origin}. Figures below are that bundle's: measure, and write your own."
-            card.write_text(re.sub(r"\A# .*", title, card.read_text(encoding="utf-8")), encoding="utf-8")
+            text = re.sub(r"\A# .*", title, card.read_text(encoding="utf-8"))
+            # links that lead out of the bundle would lead nowhere
+            card.write_text(re.sub(r"\[([^]]*)\]\(\.\./\.\./[^)]*\)", r"\1", text), encoding="utf-8")
     return into / name

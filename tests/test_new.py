@@ -146,7 +146,9 @@ def test_a_new_bundle_is_in_order_under_its_own_name(tmp_path, source):
     assert copy.stages == original.stages
     assert (copy.metadata["name"], copy.metadata["version"]) == ("mine", "0.1.0")
     assert copy.metadata["changelog"] == {"0.1.0": f"copied from {source} {original.metadata['version']}"}
-    assert (folder / "docs" / "README.md").read_text().startswith(f"# mine\n\nCopied from {source} ")
+    card = (folder / "docs" / "README.md").read_text()
+    assert card.startswith(f"# mine\n\nCopied from {source} ")
+    assert "](../../" not in card
     assert not [path for path in folder.rglob("*.*") if f"bundles/{source}" in path.read_text()]
 
 
