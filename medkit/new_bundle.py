@@ -29,11 +29,12 @@ def new_bundle(name: str, into: Path, source: Path) -> Path:
         )
     original = Bundle.read(source)
     origin = f"{original.name} {original.metadata.get('version', '')}".strip()
+    old = re.escape(original.name)
     with new_folder(name, into) as draft:
         shutil.copytree(original.root, draft, ignore=_LEFT_OUT, dirs_exist_ok=True)
         for file in [path for path in draft.rglob("*") if path.suffix in _TEXTS]:
-            text = re.sub(rf"\bbundles/{original.name}\b", name, file.read_text(encoding="utf-8"))
-            file.write_text(re.sub(rf"\bruns/{original.name}\b", f"runs/{name}", text), encoding="utf-8")
+            text = re.sub(rf"\bbundles/{old}\b", name, file.read_text(encoding="utf-8"))
+            file.write_text(re.sub(rf"\bruns/{old}\b", f"runs/{name}", text), encoding="utf-8")
         fresh = {"version": "0.1.0", "changelog": {"0.1.0": f"copied from {origin}"}, "name": name}
         metadata = json.dumps({**original.metadata, **fresh}, indent=2, ensure_ascii=False)
         (draft / "configs" / "metadata.json").write_text(metadata + "\n", encoding="utf-8")

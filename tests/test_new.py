@@ -99,6 +99,7 @@ def test_a_new_pyproject_says_what_the_examples_does(plugins):
         ("My-Plugin", "is not a name for a package"),
         ("1x", "is not a name for a package"),
         ("class", "is taken by a Python keyword"),
+        ("none", "is taken by a Python keyword"),
         ("grad_cam", "is taken by the localizer of medkit-grad-cam"),
         ("unet_dice", "is taken by the installed Python module medkit_unet_dice"),
         ("json", "is taken by the installed Python module json"),
