@@ -68,7 +68,8 @@ def new_plugin(name: str, into: Path, kind: str = "localizer", commands: Collect
 def _require_free(name: str, commands: Collection[str]) -> None:
     """Refuse the name of a part, a plugin, a module or a keyword: two of one name are in each other's way."""
     takers = [f"the {o.kind} of {o.distribution}" for o in registry().offers if o.component.name == name]
-    takers += ["medkit's own command"] * (name in commands) + ["a Python keyword"] * keyword.iskeyword(name)
+    takers += ["medkit's own command"] * (name in commands)
+    takers += ["a Python keyword"] * (keyword.iskeyword(name) or keyword.iskeyword(name.title()))
     for module in (name, f"medkit_{name}"):
         spec = importlib.util.find_spec(module)  # without an origin it is any folder of that name
         if module in sys.stdlib_module_names or (spec and spec.origin):

@@ -55,8 +55,6 @@ def test_the_tests_of_every_kind_pass(plugins):
         "-q",
         "-p",
         "no:cacheprovider",
-        "-W",
-        "error",
         "--import-mode=importlib",
         "-c",
         str(ROOT / "pyproject.toml"),
@@ -101,6 +99,7 @@ def test_a_new_pyproject_says_what_the_examples_does(plugins):
         ("My-Plugin", "is not a name for a package"),
         ("1x", "is not a name for a package"),
         ("class", "is taken by a Python keyword"),
+        ("none", "is taken by a Python keyword"),
         ("grad_cam", "is taken by the localizer of medkit-grad-cam"),
         ("unet_dice", "is taken by the installed Python module medkit_unet_dice"),
         ("json", "is taken by the installed Python module json"),
@@ -148,7 +147,9 @@ def test_a_new_bundle_is_in_order_under_its_own_name(tmp_path, source):
     assert copy.stages == original.stages
     assert (copy.metadata["name"], copy.metadata["version"]) == ("mine", "0.1.0")
     assert copy.metadata["changelog"] == {"0.1.0": f"copied from {source} {original.metadata['version']}"}
-    assert (folder / "docs" / "README.md").read_text().startswith(f"# mine\n\nCopied from {source} ")
+    card = (folder / "docs" / "README.md").read_text()
+    assert card.startswith(f"# mine\n\nCopied from {source} ")
+    assert "](../../" not in card
     assert not [path for path in folder.rglob("*.*") if f"bundles/{source}" in path.read_text()]
 
 

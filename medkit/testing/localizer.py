@@ -147,7 +147,7 @@ class _Squares(nn.Module):
         self.head = nn.Linear(2, 3)
         with torch.no_grad():
             filters.weight[:] = torch.tensor([1.0, -1.0])[:, None, None, None] / 64
-            filters.bias[:] = torch.tensor([-0.6, 0.4])
+            filters.bias = nn.Parameter(torch.tensor([-0.6, 0.4]))
             self.head.weight[:] = torch.tensor([[40.0, -10.0], [-10.0, 40.0], [-8.0, -8.0]])
             self.head.bias[:] = torch.tensor([-1.0, -1.0, 1.0])
 

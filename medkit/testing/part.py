@@ -71,16 +71,37 @@ class Conformance:
             **changes: take the place of options.
 
         Raises:
-            NeedsOptions: it asks for options that neither the contract nor this class gives.
+            NeedsOptions: it asks for options, or values, that neither the contract nor this class gives.
+            SkipTest: it says that it departs from the contract.
         """
+        options = self.all_options(**changes)
+        with expecting(f"to be built with {_shown(options)}", "take these keywords; see medkit.contracts"):
+            try:
+                return build(self.kind, self.component, options)
+            except ConfigError as error:
+                if self.options:
+                    raise
+                raise NeedsOptions(f'{self.kind} "{self.component}" needs options: {error}') from error
+
+    def refusal(self, **changes: Any) -> Exception | None:
+        """Return what a new part raises for wrong options, None where it takes them."""
+        try:
+            build(self.kind, self.component, self.all_options(**changes))
+        except Exception as error:
+            return error
+        return None
+
+    def all_options(self, **changes: Any) -> dict[str, Any]:
+        """Return the contract's keywords as far as the part has them, its options, and the changes; see `build`."""
+        if self.offer.component.departs:
+            raise SkipTest(self.offer.component.departs)
         parameters = inspect.signature(self.offer.component.load()).parameters
         known = {name: value for name, value in self.contract_options().items() if name in parameters}
         options = {**known, **self.options, **changes}
         named = [p for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         if missing := [p.name for p in named if p.default is p.empty and p.name not in options]:
             raise NeedsOptions(f'{self.kind} "{self.component}" needs options {", ".join(missing)}')
-        with expecting(f"to be built with {_shown(options)}", "take these keywords; see medkit.contracts"):
-            return build(self.kind, self.component, options)
+        return options
 
     def test_it_is_installed_and_says_what_it_does_in_one_line(self) -> None:
         summary = self.offer.component.summary
@@ -113,8 +134,13 @@ class Conformance:
             f"options by name were asked for, {', '.join(swallowed)} was found: name each in the signature, so that a "
             "misspelt one is an error",
         )
+        own = (
+            [t for t in inspect.getmro(target) if _package(t) == _package(target)]
+            if isinstance(target, type)
+            else [target]
+        )
         require(
-            (target.__doc__ or "").strip(),
+            any((t.__doc__ or "").strip() for t in own),
             f"a docstring was asked for, {self.offer.component.target} has none: `medkit info` shows it",
         )
 
@@ -142,6 +168,10 @@ def _left_out(reason: str) -> Callable[[Conformance], None]:
         raise SkipTest(reason)
 
     return left_out
+
+
+def _package(target: Any) -> str:
+    return str(target.__module__).partition(".")[0]
 
 
 def _parameters(target: Any) -> list[inspect.Parameter]:
