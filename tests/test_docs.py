@@ -28,6 +28,27 @@ def test_the_reference_is_what_the_code_says(generate):
     assert not stale, f"out of date: {', '.join(sorted(stale))}: run `python docs/generate.py` and commit"
 
 
+def test_a_comment_above_a_value_is_the_meaning_of_its_option(generate, tmp_path):
+    lines = [
+        "# -- a heading --",
+        "# of rows,",
+        "# in all",
+        "rows: 3",
+        "seed: 0",
+        "network:",
+        "  # finer",
+        "  stride: 16",
+    ]
+    (tmp_path / "train.yaml").write_text(
+        "\n".join([*lines, "  stride: 16", "  depth: 2", 'copy: "@rows"']), encoding="utf-8"
+    )
+    assert list(generate.from_bundles._options(tmp_path, ["train.yaml"])) == [
+        ("`rows`", "`3`", "of rows, in all", "train"),
+        ("`seed`", "`0`", "", "train"),
+        ("`network#stride`", "`16`", "finer", "train"),
+    ]
+
+
 def test_numbers_of_images_are_the_counts_that_the_run_made(generate):
     metrics = json.loads((ROOT / "docs" / "clinicians" / "metrics.json").read_text(encoding="utf-8"))
     for finding, true in metrics["counts"]["per_class"].items():
