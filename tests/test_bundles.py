@@ -45,11 +45,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "chest_gradcam": {"phantom#images": 60},
     "chest_small_data": {"phantom#images": 60, "epoch_images": None, "proportions": None},
     "chest_weak_vgg19": {"phantom#images": 60, "network_def#weights": None},
+    "protein_atlas": {"phantom#images": 280, "phantom#evaluated": 1, "phantom#size": 64},
 }
 TRAINING_ONLY = ("weights", "labels")  # options of a network that inference does not build from pretrained weights
 PLACES = ("phantom", "folds_csv", "run")  # where new images are, and what is done with them
-PATIENTS = ("findings", "images", "size", "seed")  # what says which phantoms are in the one folder of a run
-ONE_OUTPUT = ("brain_mri", "chest_gradcam", "chest_small_data", "chest_weak_vgg19")  # all that MONAI can verify
+PATIENTS = ("findings", "images", "size", "seed", "minimum", "evaluated")  # what says which phantoms are in the one folder of a run
+ONE_OUTPUT = ("brain_mri", "chest_gradcam", "chest_small_data", "chest_weak_vgg19", "protein_atlas")  # all that MONAI can verify
 LOCATOR = ComponentLocator()  # it searches MONAI once
 MANDATORY = ("version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task")
 MANDATORY += ("description", "authors", "copyright", "network_data_format")
@@ -89,7 +90,7 @@ def of_the_image(transforms: list[dict[str, Any]]) -> list[dict[str, Any]]:
             chosen = keys.index("image")
             listed = {k for k, v in part.items() if isinstance(v, list) and len(v) == len(keys) and k != "spatial_size"}
             part |= {key: part[key][chosen] for key in listed}
-        random = part["_target_"].startswith(("Rand", "SpatialPad"))  # the pad makes room for a random crop
+        random = part["_target_"].startswith(("Rand", "OneOf", "SpatialPad"))  # the pad makes room for a random crop
         if not random and part.get("component") not in ("random_affine", "load_mask", "intended_use"):
             found.append(part)
     return found
@@ -142,14 +143,14 @@ def test_the_metadata_describes_every_network(bundle):
     described = {key: value for key, value in metadata.items() if key.endswith("_data_format")}
     met = set()
     for config in {str(c["network_def"]): c for c in stages(bundle).values() if "network_def" in c}.values():
-        network = untrained(config)
+        network, channels = untrained(config), config.get("channels", 1)
         with torch.inference_mode():
-            output = network(torch.rand(1, 1, *config["image_size"]))
+            output = network(torch.rand(1, channels, *config["image_size"]))
         outputs = output if isinstance(output, tuple) else (output,)
         given = [(str(o.dtype).removeprefix("torch."), *o.shape[1:]) for o in outputs]
         (name,) = [key for key, form in described.items() if [_form(o) for o in form["outputs"].values()] == given]
         met.add(name)
-        assert _form(described[name]["inputs"]["image"]) == ("float32", 1, *config["image_size"])
+        assert _form(described[name]["inputs"]["image"]) == ("float32", channels, *config["image_size"])
         if outputs[0].ndim == 2:
             assert list(described[name]["outputs"]["pred"]["channel_def"].values()) == config["findings"]
     assert met == described.keys()
