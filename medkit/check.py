@@ -64,6 +64,7 @@ def check_plugins(found: Registry) -> Report:
     """Report plugins that failed and names that several offer."""
     report = Report("plugins", notes=[f"{len(found.offers)} parts"])
     report.notes += [f"switched off: {name}" for name in found.disabled]
+    report.notes += [f"{n.plugin} {n.version}: {n.text}" for n in found.notices]
     report.errors += [f"{f.plugin} {f.version} failed to load: {f.error}" for f in found.failures]
     for offer in found.offers:
         try:

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from medkit.errors import ConfigError, MedkitError, PluginError, did_you_mean, root_cause
+from medkit.hookspecs import HOOKS
 
 
 class Commands(click.Group):
@@ -133,12 +134,16 @@ def plugins(kind: str | None, as_json: bool) -> None:
     """List what the installed plugins offer, and which of them failed to load."""
     import json
 
+    from medkit.hookspecs import HOOKS
     from medkit.registry import registry
 
     found = registry()
+    if kind is not None and kind not in HOOKS:
+        raise ConfigError(f'kind "{kind}" is unknown.{did_you_mean(kind, HOOKS)} Kinds: {", ".join(HOOKS)}.')
     offers = [o for o in sorted(found.offers, key=lambda o: (o.kind, o.component.name)) if kind in (None, o.kind)]
     if as_json:
-        click.echo(json.dumps({"parts": [_row(o) for o in offers], "failures": [_failure(f) for f in found.failures]}))
+        facts = {"parts": [_row(o) for o in offers], "failures": [_failure(f) for f in found.failures]}
+        click.echo(json.dumps(facts | {"notices": [_notice(n) for n in found.notices]}))
         return
     for offer in offers:
         part = offer.component
@@ -147,6 +152,8 @@ def plugins(kind: str | None, as_json: bool) -> None:
         click.echo(f"switched off   {name}")
     for failure in found.failures:
         click.echo(f"FAILED         {failure.plugin} {failure.version}: {failure.error}")
+    for notice in found.notices:
+        click.echo(f"NOTICE         {notice.plugin} {notice.version}: {notice.text}")
     if not offers and not found.failures:
         click.echo("no plugins are installed: pip install -r plugins/requirements.txt")
 
@@ -161,16 +168,26 @@ def _failure(failure: Any) -> dict[str, str]:
     return {"plugin": failure.plugin, "version": failure.version, "error": failure.error}
 
 
+def _notice(notice: Any) -> dict[str, str]:
+    return {"plugin": notice.plugin, "version": notice.version, "text": notice.text}
+
+
 @cli.command()
 @click.argument("bundle", type=click.Path(path_type=Path), required=False)
+@click.option("--plugin", help="Check what this plugin's parts do: a distribution, an entry point, or one part.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def check(bundle: Path | None, as_json: bool) -> None:
-    """Check the installed plugins, and a bundle without executing any of it."""
+def check(bundle: Path | None, plugin: str | None, as_json: bool) -> None:
+    """Check the installed plugins, and a bundle without executing any of it; with --plugin, run its parts."""
     import json
 
     from medkit.check import check_bundle, check_plugins
     from medkit.registry import registry
 
+    if plugin is not None and bundle is not None:
+        raise ConfigError("medkit check was given a bundle and --plugin: check one after the other")
+    if plugin is not None:
+        _check_parts(plugin, as_json)
+        return
     reports = [check_plugins(registry())] + ([check_bundle(bundle)] if bundle else [])
     if as_json:
         click.echo(json.dumps({r.subject: r.to_json() for r in reports}, indent=2))
@@ -178,6 +195,25 @@ def check(bundle: Path | None, as_json: bool) -> None:
         for report in reports:
             click.echo(report.to_text())
     if any(r.errors for r in reports):
+        raise SystemExit(2)
+
+
+def _check_parts(plugin: str, as_json: bool) -> None:
+    """Run the conformance kit on a plugin's parts, each check a line as it ends."""
+    import json
+    from dataclasses import asdict
+
+    from medkit.registry import registry
+    from medkit.testing.runner import offers_of, outcomes
+
+    found = []
+    for outcome in outcomes(offers_of(registry(), plugin)):
+        found.append(outcome)
+        if not as_json:
+            click.echo(outcome.to_text())
+    if as_json:
+        click.echo(json.dumps([asdict(outcome) for outcome in found], indent=2))
+    if any(outcome.status == "FAILED" for outcome in found):
         raise SystemExit(2)
 
 
@@ -193,7 +229,6 @@ def info(name: str) -> None:
 
 def _find_any(name: str) -> Any:
     """Return the part of that name, of whatever kind."""
-    from medkit.hookspecs import HOOKS
     from medkit.registry import registry
 
     found = registry()
@@ -207,16 +242,43 @@ def _find_any(name: str) -> Any:
     raise PluginError(f'no part and no bundle folder "{name}".{did_you_mean(name, names)} Parts: {", ".join(names)}.')
 
 
-@cli.command()
-@click.argument("what", type=click.Choice(["plugin", "bundle"]))
-@click.argument("name")
-@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="The folder to make it in.")
-def new(what: str, name: str, into: Path) -> None:
+@cli.group()
+def new() -> None:
     """Start a plugin or a bundle of your own, as a copy that already works."""
-    from medkit.new import new_bundle, new_plugin
 
-    folder = (new_plugin if what == "plugin" else new_bundle)(name, into)
-    click.echo(f"made {folder}: read its {'README.md' if what == 'plugin' else 'docs/README.md'} next")
+
+_into = click.option("--into", type=click.Path(path_type=Path), default=Path(), help="The folder to make it in.")
+
+
+@new.command("plugin")
+@click.argument("name")
+@click.option("--kind", default="localizer", show_default=True, help=f"Of the part: {', '.join(HOOKS)}.")
+@_into
+def start_plugin(name: str, kind: str, into: Path) -> None:
+    """Start a plugin that offers one part, called NAME, in a folder of that name."""
+    from medkit.new_plugin import new_plugin
+
+    folder = new_plugin(name, into, kind, commands=cli.commands)
+    click.echo(f"made {folder}; next: pip install -e {folder}, python -m pytest {folder}")
+
+
+@new.command("bundle")
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    default=Path("bundles/chest_gradcam"),
+    show_default=True,
+    help="The folder of the bundle to copy.",
+)
+@_into
+def start_bundle(name: str, source: Path, into: Path) -> None:
+    """Start a bundle, called NAME, in a folder of that name."""
+    from medkit.new_bundle import new_bundle
+
+    folder = new_bundle(name, into, source)
+    click.echo(f"made {folder}; next: medkit check {folder}, medkit run {folder}")
 
 
 def main() -> None:

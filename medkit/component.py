@@ -20,12 +20,15 @@ class Component:
             neither torch nor MONAI.
         summary: one line for ``medkit plugins``.
         reference: the source paper: authors, year, DOI or arXiv number.
+        departs: how the part departs from what its kind must accept and return (`medkit.contracts`), for the few that
+            do and so cannot take another's place.
     """
 
     name: str
     target: str
     summary: str = ""
     reference: str = ""
+    departs: str = ""
 
     def __post_init__(self) -> None:
         module, _, attribute = self.target.partition(":")

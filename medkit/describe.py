@@ -21,6 +21,7 @@ def describe_part(offer: Offer) -> str:
         f"{offer.kind} {part.name}: {part.summary}",
         f"from {offer.distribution} {offer.version}, {part.target}",
         *([f"reference: {part.reference}"] if part.reference else []),
+        *([f"not like others of its kind: {part.departs}"] if part.departs else []),
         "options:",
         *(options or ["  none"]),
         "",

@@ -7,11 +7,10 @@ import importlib.metadata
 import os
 from dataclasses import dataclass, field
 
-import pluggy
-
-from medkit import hookspecs
+from medkit.compatibility import made_for_another_core, registered
 from medkit.component import Component
 from medkit.errors import PluginError, did_you_mean
+from medkit.hookspecs import HOOKS
 
 GROUP = "medkit"
 DISABLED = "MEDKIT_DISABLED_PLUGINS"
@@ -25,6 +24,7 @@ class Offer:
     component: Component
     distribution: str
     version: str
+    entry: str = ""
 
     @property
     def qualified_name(self) -> str:
@@ -42,18 +42,30 @@ class Failure:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the author of a plugin that works should change, as one line."""
+
+    plugin: str
+    distribution: str
+    version: str
+    text: str
+
+
 @dataclass(slots=True)
 class Registry:
     """Every part that the installed plugins offer, and every plugin that failed.
 
     Attributes:
         offers: all parts, in order of distribution and declaration.
-        failures: plugins that raised, with their error.
+        failures: plugins that raised, or are made for another medkit, with the reason.
+        notices: of plugins that use what is deprecated, or offer kinds of parts that this medkit does not know.
         disabled: plugins named in ``MEDKIT_DISABLED_PLUGINS`` and found.
     """
 
     offers: list[Offer] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     disabled: list[str] = field(default_factory=list)
 
     @classmethod
@@ -71,12 +83,14 @@ class Registry:
                 registry.disabled.append(plugin)
                 continue
             try:
-                found = _components_of(entry, plugin)
+                found, notices = _components_of(entry, plugin)
             except (Exception, SystemExit) as error:  # a stranger's module may raise anything
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                told = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+                reason = told.splitlines()[0]
                 registry.failures.append(Failure(plugin, distribution, version, reason))
                 continue
-            registry.offers += [Offer(kind, component, distribution, version) for kind, component in found]
+            registry.offers += [Offer(kind, part, distribution, version, entry.name) for kind, part in found]
+            registry.notices += [Notice(plugin, distribution, version, text) for text in notices]
         return registry
 
     def of_kind(self, kind: str) -> list[Offer]:
@@ -105,20 +119,19 @@ class Registry:
         raise PluginError(f'{kind} "{name}" is not installed.{hint} Installed: {installed}.{broken}{off}')
 
 
-def _components_of(entry: importlib.metadata.EntryPoint, plugin: str) -> list[tuple[str, Component]]:
-    """Import one plugin and list what it declares; raises whatever it raises."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    manager.register(entry.load(), name=plugin)
-    manager.check_pending()
+def _components_of(entry: importlib.metadata.EntryPoint, plugin: str) -> tuple[list[tuple[str, Component]], list[str]]:
+    """Import one plugin and list what it declares, and what to tell its author; raises whatever it raises."""
+    if reason := made_for_another_core(entry.dist.requires if entry.dist else None):
+        raise PluginError(reason)
+    manager, notices = registered(entry.load(), plugin)
     found: list[tuple[str, Component]] = []
-    for kind, hook in hookspecs.HOOKS.items():
+    for kind, hook in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             for component in list(implementation.function()):
                 if not isinstance(component, Component):
                     raise PluginError(f"{hook} gave {type(component).__name__}, expected medkit.Component")
                 found.append((kind, component))
-    return found
+    return found, notices
 
 
 @functools.cache

@@ -63,6 +63,14 @@ def medkit(capsys, monkeypatch, tmp_path):
         (["info", "grad_camm"], 'Did you mean "grad_cam"'),
         (["info", "unet_dice"], '"unet_dice" is a plugin: ask for one of its parts: unet, '),
         (["new", "plugin", "My-Part"], '"My-Part" is not a name for a package'),
+        (
+            ["new", "plugin", "mine", "--kind", "localiser"],
+            'no kind "localiser". Did you mean "localizer"? Kinds: dataset,',
+        ),
+        (["new", "plugin", "run", "--kind", "command"], '"run" is taken by medkit\'s own command'),
+        (["new", "plugin", "mine", "--into", __file__], "a folder is needed there"),
+        (["new", "bundle", "mine"], 'no folder "bundles/chest_gradcam" to copy: give --from FOLDER'),
+        (["new", "plugn", "mine"], "No such command 'plugn'"),
         (["chekc"], 'no command "chekc". Did you mean "check"'),
     ],
 )
@@ -153,22 +161,3 @@ def test_medkit_lib_in_the_same_environment_is_named(medkit, tmp_path, monkeypat
     code, _, err = medkit("plugins")
     assert code == 2
     assert "pip uninstall medkit-lib" in err
-
-
-def test_a_new_plugin_has_its_own_names(medkit, tmp_path):
-    code, _, _ = medkit("new", "plugin", "my_part")
-    assert code == 0
-    texts = [p.read_text() for p in (tmp_path / "my_part").rglob("*") if p.is_file()]
-    assert (tmp_path / "my_part" / "src" / "medkit_my_part" / "localizer.py").is_file()
-    assert not any("medkit_example" in t or "saliency" in t for t in texts)
-    code, _, err = medkit("new", "plugin", "my_part")
-    assert code == 2
-    assert "exists: choose another name" in err
-
-
-def test_a_new_bundle_is_in_order(medkit, tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    code, _, _ = medkit("new", "bundle", "mine", "--into", tmp_path)
-    assert code == 0
-    code, out, _ = medkit("check", tmp_path / "mine")
-    assert code == 0, out

@@ -206,19 +206,3 @@ def test_a_loss_that_is_not_a_number_is_one_line(tmp_path):
     call = ["run", BUNDLE, "--quiet", "--stage", "train", *words(SMALL), "--optimizer#lr", "1e38"]
     done = medkit(*call, "--lr_scheduler#max_lr", "1e38", cwd=tmp_path, code=2)
     assert "the loss is nan" in done.stderr.splitlines()[-1]
-
-
-def test_a_copy_of_the_example_is_found_in_a_fresh_environment(tmp_path):
-    medkit("new", "plugin", "stranger", "--into", tmp_path, cwd=tmp_path)
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", tmp_path / "venv"], check=True)
-    install = [python, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    subprocess.run([*install, tmp_path / "stranger"], check=True, env=environment)
-    command = [python, "-m", "medkit.cli", "plugins", "--json"]
-    listed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
-    parts = {part["name"]: part for part in json.loads(listed.stdout)["parts"]}
-    assert parts["stranger"]["distribution"] == "medkit-stranger"
-    code = "import medkit, torch; print(medkit.localizer('stranger')(torch.ones(1,1,2,3), torch.nn.Flatten())[1].shape)"
-    done = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert "torch.Size([1, 6, 2, 3])" in done.stdout

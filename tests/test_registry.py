@@ -36,7 +36,7 @@ def test_a_plugin_on_the_path_is_found_with_its_version(make_plugin):
             "ZeroDivisionError: division by zero",
         ),
         ("from medkit import hookimpl\n@hookimpl\ndef medkit_losses():\n    return ['x']", "gave str, expected"),
-        ("from medkit import hookimpl\n@hookimpl\ndef medkit_loses():\n    return []", "unknown hook 'medkit_loses'"),
+        ("from medkit import hookimpl\n@hookimpl\ndef medkit_loses():\n    return []", 'unknown hook "medkit_loses"'),
     ],
 )
 def test_a_broken_plugin_is_recorded_and_the_others_stay(make_plugin, source, reason):

@@ -33,7 +33,7 @@ def test_a_plugin_imports_no_other_plugin(plugin):
 def test_a_plugin_is_listed_for_development_and_has_a_readme_and_tests(plugin):
     assert f"-e plugins/{plugin.name}" in (ROOT / "plugins" / "requirements.txt").read_text().splitlines()
     assert (plugin / "README.md").is_file()
-    assert list((plugin / "tests").glob("test_*.py"))
+    assert list(plugin.rglob("tests/test_*.py"))
     assert (plugin / "src" / f"medkit_{plugin.name}" / "hooks.py").is_file()
 
 

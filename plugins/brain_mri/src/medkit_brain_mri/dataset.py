@@ -85,8 +85,8 @@ def brain_mri(
     Reference:
         Chakrabarty N. 2019, Brain MRI Images for Brain Tumor Detection, Kaggle.
     """
-    _one_of("section", section, (*SECTIONS, "all"))
-    _one_of("patients", patients, ("id", "volume", "folder"))
+    one_of("section", section, (*SECTIONS, "all"))
+    one_of("patients", patients, ("id", "volume", "folder"))
     require_slices(plane, slices, slice_count, slice_step)
     root = Path(dataset_dir).expanduser().resolve()
     entries = read_layout(root, patients)
@@ -158,13 +158,13 @@ def _divided(
 
 def require_slices(plane: str, slices: str, slice_count: int, slice_step: int) -> None:
     """Raise `ConfigError` for options by which no volume can be cut."""
-    _one_of("plane", plane, (*PLANES, "acquired"))
-    _one_of("slices", slices, ("middle", "every", "all"))
+    one_of("plane", plane, (*PLANES, "acquired"))
+    one_of("slices", slices, ("middle", "every", "all"))
     if slice_count < 1 or slice_step < 1:
         raise ConfigError(f"slice_count {slice_count} and slice_step {slice_step}: both are at least 1")
 
 
-def _one_of(option: str, value: str, choices: Sequence[str]) -> None:
+def one_of(option: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         hint = did_you_mean(str(value), choices)
         raise ConfigError(f'{option} "{value}" is unknown.{hint} Choices: {", ".join(choices)}.')

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from medkit.contracts import IMAGE, Sample
-from medkit_brain_mri.dataset import Slices, cut, require_slices
+from medkit.folds import SECTIONS
+from medkit_brain_mri.dataset import Slices, cut, one_of, require_slices
 from medkit_brain_mri.layout import read_folder
 from medkit_brain_mri.reader import PLANE, SLICE
 
@@ -26,7 +27,7 @@ def brain_mri_folder(
 
     Args:
         dataset_dir: the folder.
-        section: any: a folder has no split.
+        section: ``training``, ``validation``, ``test`` or ``all``: a folder has no split, so each gives everything.
         plane: as in `brain_mri`.
         slices: as in `brain_mri`.
         slice_count: as in `brain_mri`.
@@ -36,6 +37,7 @@ def brain_mri_folder(
         ConfigError: an option has no such value.
         DataError: there is no such folder, or it holds nothing.
     """
+    one_of("section", section, (*SECTIONS, "all"))
     require_slices(plane, slices, slice_count, slice_step)
     return [
         {IMAGE: str(entry.path), SLICE: index, PLANE: shown}

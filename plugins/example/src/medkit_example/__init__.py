@@ -1,1 +1,1 @@
-"""Saliency maps from the input gradient, as a medkit plugin."""
+"""One small real part of each kind, as a medkit plugin."""

@@ -1,16 +1,19 @@
-"""Saliency maps (Simonyan, Vedaldi, Zisserman 2013, arXiv:1312.6034, section 3)."""
+"""Evidence as the input gradient (Simonyan, Vedaldi, Zisserman 2013, arXiv:1312.6034, section 3)."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
+from medkit.device import evaluating
+
 
 class Saliency:
     """For every finding, how strongly its logit answers to each input pixel.
 
     ``map[k, i, j] = max over channels of |d logit_k / d image[i, j]|``: one backward pass a class over the whole batch,
-    which does not mix images, because in evaluation mode an image's logits depend on that image alone.
+    which does not mix images, because in evaluation mode an image's logits depend on that image alone. The network runs
+    in that mode and is left as it was.
 
     Args:
         network: gives logits (B,K) from images (B,C,H,W). May also be passed with each call, as a MONAI Inferer is.
@@ -37,7 +40,7 @@ class Saliency:
         model = network or self.network
         if model is None:
             raise ValueError("saliency needs a network: pass it here or at construction")
-        with torch.enable_grad():
+        with torch.enable_grad(), evaluating(model):
             pixels = images.detach().clone().requires_grad_()
             logits = model(pixels)
             maps = []

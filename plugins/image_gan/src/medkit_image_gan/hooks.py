@@ -9,7 +9,13 @@ DCGAN = "Radford, Metz, Chintala 2016, arXiv:1511.06434"
 @hookimpl
 def medkit_networks():
     return [
-        Component("gan_generator", "medkit_image_gan.networks:GanGenerator", "images from latent codes", DCGAN),
+        Component(
+            "gan_generator",
+            "medkit_image_gan.networks:GanGenerator",
+            "images from latent codes",
+            DCGAN,
+            departs="it takes latent codes (B,Z) and gives images (B,C,H,W) in 0…1",
+        ),
         Component(
             "gan_discriminator", "medkit_image_gan.networks:GanDiscriminator", "a logit, real against generated", DCGAN
         ),
@@ -24,6 +30,7 @@ def medkit_losses():
             "medkit_image_gan.loss:GanLoss",
             "both losses of MONAI's GanTrainer, against a discriminator",
             GAN,
+            departs="it takes images of a generator, and real ones, for MONAI's GanTrainer",
         )
     ]
 

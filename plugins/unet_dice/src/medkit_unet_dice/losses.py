@@ -59,6 +59,9 @@ class Dice(nn.Module):
 class BCE(nn.Module):
     """Mean binary cross entropy over the known pixels, of torch's ``binary_cross_entropy_with_logits``."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return a scalar ≥ 0; arguments and errors as for `Dice.forward`."""
         known, x, t = known_pixels(logits, target)
@@ -67,6 +70,9 @@ class BCE(nn.Module):
 
 class MSE(nn.Module):
     """Mean squared difference of probability and mask over the known pixels, of torch's ``mse_loss``."""
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return a scalar, 0…1; arguments and errors as for `Dice.forward`."""

@@ -3,6 +3,11 @@ import torch
 from torch import nn
 
 import medkit
+from medkit.testing import LocalizerConformance
+
+
+class TestContract(LocalizerConformance):
+    component = "saliency"
 
 
 class Linear(nn.Module):

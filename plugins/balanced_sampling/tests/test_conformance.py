@@ -1,0 +1,5 @@
+from medkit.testing import SamplerConformance
+
+
+class TestBalanced(SamplerConformance):
+    component = "balanced"

@@ -1,0 +1,5 @@
+from medkit.testing import PostprocessorConformance
+
+
+class TestHeatmapBoxes(PostprocessorConformance):
+    component = "heatmap_boxes"

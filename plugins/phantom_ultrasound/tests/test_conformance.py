@@ -1,0 +1,10 @@
+from medkit.testing import DatasetConformance
+
+
+class TestPhantomUltrasound(DatasetConformance):
+    component = "phantom_ultrasound"
+    options = {"images": 80, "size": 64, "quiet": True}
+    not_applicable = {"test_a_missing_folder_is_a_data_error": "it makes the folder"}
+
+    def make_dataset_dir(self, folder):
+        """Nothing: the part draws its own."""

@@ -1,0 +1,5 @@
+from medkit.testing import PostprocessorConformance
+
+
+class TestThresholdSearch(PostprocessorConformance):
+    component = "threshold_search"
