@@ -49,8 +49,21 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 TRAINING_ONLY = ("weights", "labels")  # options of a network that inference does not build from pretrained weights
 PLACES = ("phantom", "folds_csv", "run")  # where new images are, and what is done with them
-PATIENTS = ("findings", "images", "size", "seed", "minimum", "evaluated")  # what says which phantoms are in the one folder of a run
-ONE_OUTPUT = ("brain_mri", "chest_gradcam", "chest_small_data", "chest_weak_vgg19", "protein_atlas")  # all that MONAI can verify
+PATIENTS = (
+    "findings",
+    "images",
+    "size",
+    "seed",
+    "minimum",
+    "evaluated",
+)  # says which phantoms are in a run's one folder
+ONE_OUTPUT = (
+    "brain_mri",
+    "chest_gradcam",
+    "chest_small_data",
+    "chest_weak_vgg19",
+    "protein_atlas",
+)  # MONAI verifies it
 LOCATOR = ComponentLocator()  # it searches MONAI once
 MANDATORY = ("version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task")
 MANDATORY += ("description", "authors", "copyright", "network_data_format")

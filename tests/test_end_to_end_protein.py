@@ -62,7 +62,8 @@ def test_one_command_makes_the_whole_ladder(run):
 
 @pytest.mark.slow
 def test_the_union_holds_what_any_network_says(run):
-    networks = [rows(run / f"ladder/{name}/weighted/seed0/rules/f1/predictions.csv") for name in ("densenet_like", "resnet18")]
+    decided = "weighted/seed0/rules/f1/predictions.csv"
+    networks = [rows(run / "ladder" / name / decided) for name in ("densenet_like", "resnet18")]
     union = rows(run / "ladder/ensemble/seed0/union/predictions.csv")
     present = [name for name in union[0] if name.startswith("present_")]
     assert len(present) == 28
