@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from medkit_phantom import image as code
 from medkit_phantom.canvas import Canvas, bounding_box
 from medkit_phantom.cohort import SHARES, plan_cohort
 from medkit_phantom.findings import FINDINGS
@@ -43,6 +44,18 @@ def test_hiding_a_finding_leaves_everything_outside_its_box_alone():
     outside[max(y_min - 4, 0) : y_max + 4, max(x_min - 4, 0) : x_max + 4] = False
     assert not outside.any()
     assert shown.boxes == without.boxes
+
+
+def test_marks_and_letters_say_nothing_about_findings(monkeypatch):
+    burnt = []
+    burn_in = code.burn_in
+    monkeypatch.setattr(code, "burn_in", lambda *given: burnt.append(burn_in(*given)) or burnt[-1])
+    for number in range(20):
+        for findings in ((), ("Nodule",), ("Effusion", "Mass")):
+            draw_radiograph(8, number, number, findings)
+    without, nodule, two = burnt[::3], burnt[1::3], burnt[2::3]
+    assert all(np.array_equal(a, b) and np.array_equal(a, c) for a, b, c in zip(without, nodule, two))
+    assert len({mask.sum() for mask in without}) > 10
 
 
 def test_images_of_one_patient_share_the_anatomy_and_not_the_view():

@@ -278,6 +278,19 @@ def test_the_draws_depend_on_the_seed_and_not_on_the_process(bundle, tmp_path, s
     assert len({trial["optimizer#lr"] for trial in together + drawn(tmp_path / "c", [4], seed=1)}) == 7
 
 
+@pytest.mark.parametrize(("sampler", "inherits"), [("nsga2", True), ("random", False)])
+def test_the_genetic_search_inherits_from_its_first_generation(bundle, tmp_path, sampler, inherits):
+    plan, values = planned(bundle), []
+    with opened(plan, tmp_path, sampler) as shared:
+        for _ in range(15):
+            trial = shared.next(100)[0]
+            values.append(trial.params["optimizer#lr"])
+            shared.complete(trial, 1 - abs(math.log10(values[-1]) + 3))
+    first, second = values[:10], values[10:]
+    assert len(set(first)) == 10
+    assert bool(set(first) & set(second)) == inherits
+
+
 def test_a_trial_without_the_column_ends_the_search(bundle, tmp_path, quick):
     quick("good")
     tuned = TUNE | {"objective": {"column": "validation_scores", "direction": "maximize"}}

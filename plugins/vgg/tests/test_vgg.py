@@ -13,7 +13,8 @@ import medkit
 from medkit.card import write_card
 from medkit.errors import CheckpointError, ConfigError, DataError
 
-HEADS = ("published", "1024-256", "average", "max", "log_sum_exp")
+GLOBAL = ("average", "max", "log_sum_exp")
+HEADS = ("published", "1024-256", "convolutions", *GLOBAL)
 ABC = ["A", "B", "C"]
 
 # torchvision's layers: place in `features` → maps; the rest are ReLUs and, behind these, the five max-poolings.
@@ -57,7 +58,9 @@ def test_the_heads_have_the_widths_of_their_names():
     with torch.device("meta"):
         layers = {head: vgg("vgg19", head=head, spatial_size=[64, 96]).classifier for head in HEADS}
     shapes = {head: [tuple(v.shape) for v in layers[head].state_dict().values() if v.ndim == 2] for head in HEADS}
-    assert shapes["1024-256"] == [(1024, 512 * 2 * 3), (256, 1024), (3, 256)]
+    assert shapes["1024-256"] == shapes["convolutions"] == [(1024, 512 * 2 * 3), (256, 1024), (3, 256)]
+    extra = [tuple(v.shape) for v in layers["convolutions"].state_dict().values() if v.ndim == 4]
+    assert extra == [(512, 512, 3, 3)] * 2
     assert shapes["average"] == shapes["max"] == shapes["log_sum_exp"] == [(3, 512)]
 
 
@@ -65,7 +68,7 @@ def by_hand(name, head, state, x):
     """Return the logits from the paper's layers and the head's description."""
     for place in range(POOLS[name][-1] + 1):
         if place in POOLS[name]:
-            if place == POOLS[name][-1] and head in HEADS[2:]:
+            if place == POOLS[name][-1] and head in GLOBAL:
                 break
             x = functional.max_pool2d(x, 2, 2)
         elif f"features.{place}.weight" in state:
@@ -79,8 +82,12 @@ def by_hand(name, head, state, x):
         x = x.amax((2, 3))
     elif head == "log_sum_exp":
         x = x.mul(4).exp().mean((2, 3)).log() / 4
+    places = [place for place in range(13) if f"classifier.{place}.weight" in state]
+    while head == "convolutions" and state[f"classifier.{places[0]}.weight"].ndim == 4:
+        place = places.pop(0)
+        x = functional.conv2d(x, state[f"classifier.{place}.weight"], state[f"classifier.{place}.bias"], padding=1)
+        x = x.clamp(min=0)
     x = x.reshape(len(x), -1)
-    places = [place for place in range(9) if f"classifier.{place}.weight" in state]
     for place in places:
         x = x @ state[f"classifier.{place}.weight"].T + state[f"classifier.{place}.bias"]
         x = x if place == places[-1] else x.clamp(min=0)
@@ -114,6 +121,8 @@ def test_any_size_from_the_smallest_on_gives_logits(rows, columns, head):
 def test_images_that_the_head_is_not_made_for_are_named():
     with pytest.raises(DataError, match="made for images of 64×64, found 64×96: resize, or set spatial_size"):
         vgg(head="1024-256", spatial_size=64)(images())
+    with pytest.raises(DataError, match="made for images of 64×64, found 64×96: resize, or set spatial_size"):
+        vgg(head="convolutions", spatial_size=64)(images())
     with pytest.raises(DataError, match="images of 15×16 are too small: give at least 16 pixels a side"):
         vgg()(images(rows=15, columns=16))
 
@@ -229,7 +238,7 @@ def test_imagenet_without_network_is_one_line(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": "gap"}, 'head "gap" is not known: choose one of published, 1024-256, average, max, log_sum_exp'),
+        ({"head": "gap"}, 'head "gap" is not known: choose one of published, 1024-256, convolutions, average'),
         ({"spatial_dims": 3}, "spatial_dims is 3: it is made for 2"),
         ({"dropout": 1.0}, "dropout 1.0"),
         ({"head": "1024-256", "spatial_size": [64]}, r"spatial_size \[64\]: give rows and columns"),

@@ -18,7 +18,14 @@ from medkit_vgg.pooling import LogSumExpPool
 from medkit_vgg.weights import published
 
 WIDTHS = (64, 128, 256, 512, 512)
-HIDDEN = {"published": (4096, 4096), "1024-256": (1024, 256), "average": (), "max": (), "log_sum_exp": ()}
+HIDDEN = {
+    "published": (4096, 4096),
+    "1024-256": (1024, 256),
+    "convolutions": (1024, 256),
+    "average": (),
+    "max": (),
+    "log_sum_exp": (),
+}
 STRIDE = 32
 
 
@@ -32,6 +39,7 @@ class VGG(EncoderHead):
         ``published``: adaptive average pooling to 7×7, linear 4096, 4096 and K; images of any size from 32×32 on.
         ``1024-256``: all cells behind the last pooling, linear 1024, 256 and K. The first linear layer is made for the
             cells of ``spatial_size``, and images of another size are refused.
+        ``convolutions``: two more 3×3 convolutions of 512 maps, which belong to the head, then ``1024-256``.
         ``average``, ``max``, ``log_sum_exp``: one value a map, then one linear layer, so that a class activation map
             is the sum of the maps with that layer's weights (Zhou et al. 2016, arXiv:1512.04150; Oquab et al. 2015,
             doi:10.1109/CVPR.2015.7298668; Pinheiro, Collobert 2015, arXiv:1411.6228). The last max-pooling is left
@@ -43,7 +51,7 @@ class VGG(EncoderHead):
         spatial_dims: 2.
         head: one of those above.
         dropout: behind each hidden layer of the head, in training; the three global heads have none.
-        spatial_size: (H,W) of the images in pixels, or one number for both; for ``1024-256`` only.
+        spatial_size: (H,W) of the images in pixels, or one number for both; for ``1024-256`` and ``convolutions``.
         batch_norm: behind each convolution, under the keys of torchvision's ``vgg16_bn`` and ``vgg19_bn``: for
             pretraining, since so many layers hardly start without on a few thousand images. `fold_batch_norm` then
             turns the weights into those of the plain network.
@@ -80,7 +88,7 @@ class VGG(EncoderHead):
         out_channels: int,
         spatial_dims: int = 2,
         *,
-        head: Literal["published", "1024-256", "average", "max", "log_sum_exp"] = "published",
+        head: Literal["published", "1024-256", "convolutions", "average", "max", "log_sum_exp"] = "published",
         dropout: float = 0.5,
         spatial_size: Sequence[int] | int = (224, 224),
         batch_norm: bool = False,
@@ -97,7 +105,7 @@ class VGG(EncoderHead):
             raise ConfigError(f'VGG: head "{head}" is not known: choose one of {", ".join(HIDDEN)}')
         if not 0 <= dropout < 1:
             raise ConfigError(f"VGG: dropout {dropout}: give a number from 0 to below 1")
-        self.spatial_size = _size(spatial_size) if head == "1024-256" else None
+        self.spatial_size = _size(spatial_size) if head in ("1024-256", "convolutions") else None
         self.smallest_side = STRIDE if HIDDEN[head] else STRIDE // 2
 
         layers: list[nn.Module] = []
@@ -113,11 +121,11 @@ class VGG(EncoderHead):
         self.pool = _pool(head, sharpness)
         cells = 7 * 7 if head == "published" else math.prod(side // STRIDE for side in self.spatial_size or ())
         values = [WIDTHS[-1] * cells, *HIDDEN[head]]
-        layers = []
+        layers = _convolutions(self.spatial_size) if head == "convolutions" else []
         for before, after in itertools.pairwise(values):
             layers += [nn.Linear(before, after), nn.ReLU(inplace=True), nn.Dropout(dropout)]
         self.classifier = nn.Sequential(*layers, nn.Linear(values[-1], out_channels))
-        for layer in self.features:
+        for layer in (*self.features, *self.classifier):
             if isinstance(layer, nn.Conv2d):  # He et al. 2015, arXiv:1502.01852: without batch norm it is needed
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
@@ -174,6 +182,14 @@ def _size(spatial_size: Sequence[int] | int) -> tuple[int, ...]:
     if len(size) != 2 or min(size) < STRIDE:
         raise ConfigError(f"VGG: spatial_size {list(size)}: give rows and columns of at least {STRIDE} pixels")
     return size
+
+
+def _convolutions(spatial_size: Sequence[int]) -> list[nn.Module]:
+    """Return what takes the features (B,F) of images of that size as maps again, and gives (B,F)."""
+    layers: list[nn.Module] = [nn.Unflatten(1, (WIDTHS[-1], *(side // STRIDE for side in spatial_size)))]
+    for _ in range(2):
+        layers += [nn.Conv2d(WIDTHS[-1], WIDTHS[-1], 3, padding=1), nn.ReLU(inplace=True)]
+    return [*layers, nn.Flatten()]
 
 
 def _pool(head: str, sharpness: float) -> nn.Module:

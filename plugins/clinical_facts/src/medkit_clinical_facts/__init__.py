@@ -1,0 +1,1 @@
+"""Age, sex and other facts beside the image, as a medkit plugin."""

@@ -1,0 +1,1 @@
+"""Training images chosen by what they show, as a medkit plugin."""
