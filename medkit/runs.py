@@ -85,9 +85,8 @@ class Run:
 
     def command_overrides(self, stage: Stage) -> dict[str, Any]:
         """Return everything that MONAI is given beside the config files of a stage."""
-        places = {"bundle_root": str(self.request.bundle.root), "output_dir": str(self.output_dir)}
-        if self.model_dir != self.output_dir:
-            places["model_dir"] = str(self.model_dir)
+        roots = {"bundle_root": self.request.bundle.root, "output_dir": self.output_dir, "model_dir": self.model_dir}
+        places = {key: str(folder) for key, folder in roots.items()}
         return {**_overrides(self.request, stage, self.configs[stage.name]), **places}
 
     def command(self, stage: Stage, module: str = "monai.bundle") -> list[str]:
