@@ -18,15 +18,19 @@ import onnxruntime
 import pytest
 import torch
 from medkit_export.comparison import ABSOLUTE, RELATIVE, DiffersError, compare
+from medkit_export.exported import write
 from medkit_export.formats import FORMATS
+from medkit_export.trained_network import TrainedNetwork
 from monai.bundle import ConfigParser
 from monai.data import load_net_with_metadata
 from PIL import Image
 
 from medkit import cli
+from medkit.bundle import Bundle
 from medkit.card import write_card
 from medkit.configuration import load_config
 from medkit.files import sha256
+from medkit.request import Request
 
 BUNDLES = Path(__file__).parents[3] / "bundles"
 NETWORKS = sorted(path for path in BUNDLES.glob("*/configs/inference*.yaml"))
@@ -282,16 +286,19 @@ def test_a_segmentation_without_its_classifiers_predictions_is_compared_on_noise
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("config", NETWORKS, ids=lambda p: f"{p.parts[-3]}-{p.stem}")
-def test_the_network_of_every_bundle_can_be_exported_in_every_format(config, name, images, medkit, tmp_path):
+def test_the_network_of_every_bundle_can_be_exported_in_every_format(config, images, tmp_path):
     network = drawn(config, tmp_path / "model")
-    call = ["export", config.parents[1], "--format", name, "--config", config.name, "-o", f"it{FORMATS[name].suffix}"]
-    code, _, err = medkit(*call, "--run", tmp_path / "model", "--input", images)
-    assert (code, err) == (0, "")
-    told = json.loads(next(Path().glob("*.json")).read_text())
-    batch = torch.rand(2, *told["input"]["shape"][1:], generator=torch.Generator().manual_seed(9))
+    request = Request(
+        Bundle.read(config.parents[1]), input_dir=images, model_dir=tmp_path / "model", output_dir=tmp_path
+    )
+    trained = TrainedNetwork.read(request, config.name)
+    batch = torch.rand(2, *trained.images.shape, generator=torch.Generator().manual_seed(9))
     with torch.no_grad():
         true = network(batch)
-    for ours, theirs in zip(true if isinstance(true, tuple) else (true,), opened(Path(told["file"]))[0](batch)):
-        torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
+    for name, form in FORMATS.items():
+        file = (tmp_path / "it").with_suffix(form.suffix)
+        assert list(write(trained, name, file))
+        assert json.loads(Path(f"{file}.json").read_text())["findings"] == trained.labels
+        for ours, theirs in zip(true if isinstance(true, tuple) else (true,), opened(file)[0](batch)):
+            torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
