@@ -45,7 +45,7 @@ def write(trained: TrainedNetwork, name: str, output: Path | None = None) -> Ite
                 warnings.simplefilter("ignore")  # torch deprecates one format, and warns of its own insides in others
                 form.write(network, images.random(2), facts, temporary)
                 differences = compare(network, form.read(temporary), batches, list(outputs))
-        except MedkitError:
+        except (MedkitError, OSError):
             raise
         except Exception as error:  # a stranger's network may make torch raise anything
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
