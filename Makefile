@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BUNDLE ?= bundles/chest_gradcam
 ARGS ?=
 
-.PHONY: install run test lint bench clean
+.PHONY: install run test lint bench wheels clean
 
 install: $(VENV)/.installed
 
@@ -38,5 +38,10 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/run_all.py
 
+# what would be published: the core and every plugin, in dist/
+wheels: install
+	rm -rf dist
+	for folder in . plugins/*/; do $(BIN)/python -m flit_core.wheel $$folder --outdir dist || exit 1; done
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs dist
