@@ -14,7 +14,7 @@ import yaml
 from monai.bundle import ConfigParser, ReferenceResolver
 from monai.bundle.utils import MACRO_KEY, merge_kv
 
-from medkit.errors import ConfigError, TrustError
+from medkit.errors import ConfigError, TrustError, shown
 
 MOST_ITEMS, LONGEST_ID = 1_000_000, 5_000
 """Items of a configuration and characters of an id: a few YAML anchors can stand for more than any memory holds."""
@@ -123,9 +123,3 @@ def _mendable(message: str) -> Iterator[None]:
         yield
     except (OSError, yaml.YAMLError, LookupError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{message}: {shown(error, 200)}") from error
-
-
-def shown(value: object, longest: int = 80) -> str:
-    """Return one line that no terminal obeys: what cannot be printed is escaped, what is long is cut."""
-    text = repr(str(value))[1:-1]
-    return text if len(text) <= longest else text[: longest - 1] + "…"

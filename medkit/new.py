@@ -12,7 +12,7 @@ from medkit.bundle import Bundle
 from medkit.errors import ConfigError
 from medkit.registry import registry
 
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "models", "out", "dist")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "models", "out", "dist", "medkit.lock")
 
 
 def new_plugin(name: str, into: Path) -> Path:

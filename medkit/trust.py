@@ -28,8 +28,8 @@ from typing import Any
 from monai.bundle import ConfigParser
 from monai.bundle.utils import EXPR_KEY, ID_REF_KEY, MACRO_KEY
 
-from medkit.configuration import is_inside, shown, walk
-from medkit.errors import PluginError, TrustError, did_you_mean
+from medkit.configuration import is_inside, walk
+from medkit.errors import PluginError, TrustError, did_you_mean, shown
 from medkit.expressions import why_refused
 from medkit.hookspecs import HOOKS
 from medkit.registry import registry
