@@ -118,14 +118,16 @@ class Bundle:
         Stages that an override stands in for (`Stage.unless`) are left out, and nothing needs what they would make.
 
         Raises:
-            ConfigError: see `medkit.loops.expand`; a config file that a stage names is not there, or what it needs or makes
-            lies outside the run's folder.
+            ConfigError: see `medkit.loops.expand`; a config file that a stage names is not there; or what it needs or
+                makes lies outside the run's folder.
         """
         stages = loops.expand(self.written, overrides)
         for stage in stages:
             for name in (*stage.needs, *stage.makes):
                 if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
-                    raise ConfigError(f'stage {stage.name}: "{name}" leads out of the run\'s folder: write a path in it')
+                    raise ConfigError(
+                        f'stage {stage.name}: "{name}" leads out of the run\'s folder: write a path in it'
+                    )
             for name in stage.config:
                 if not (self.root / "configs" / name).is_file():
                     there = [path.name for path in (self.root / "configs").glob("*.yaml")]

@@ -49,7 +49,8 @@ def load_config(
     metadata = [path for path in [folder / "metadata.json"] if path.is_file()]
     for path in configs + metadata:
         if not outside and not is_inside(path, root):
-            raise TrustError(f"{shown(path)} lies outside the bundle {shown(root)}: --trust reads it anyway")
+            name = shown(os.path.relpath(path, root), 200)
+            raise TrustError(f"{name} lies outside the bundle {shown(root)}, or a link leads there: --trust reads it")
     parser = ConfigParser(config={})
     for path in configs:
         for key, value in _read(path).items():

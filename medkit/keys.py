@@ -11,7 +11,9 @@ from monai.bundle import ConfigComponent, ConfigParser, ReferenceResolver
 
 from medkit.called import unknown_option
 from medkit.configuration import walk
-from medkit.errors import did_you_mean, shown
+from medkit.errors import PluginError, did_you_mean, shown
+from medkit.hookspecs import HOOKS
+from medkit.registry import registry
 from medkit.trusted_targets import TRUSTED_TARGETS
 
 _MONAI = sorted(ConfigComponent.non_arg_keys)
@@ -37,12 +39,23 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_part(part: Mapping[str, Any]) -> Iterator[str]:
     for key in (str(key) for key in part):
-        if key not in _MONAI and (key.startswith("_") or key.endswith("_")):
-            if near := difflib.get_close_matches(key, _MONAI, n=1, cutoff=0.8):
-                yield f'"{shown(key)}" is no key of MONAI\'s. Did you mean "{near[0]}"?'
+        marked = key not in _MONAI and (key.startswith("_") or key.endswith("_"))
+        if marked and (near := difflib.get_close_matches(key, _MONAI, n=1, cutoff=0.8)):
+            yield f'"{shown(key)}" is no key of MONAI\'s. Did you mean "{near[0]}"?'
     target = part.get("_target_")
-    if isinstance(target, str) and (target in TRUSTED_TARGETS or target.isidentifier()):
-        yield from filter(None, (unknown_option(part, key) for key in part if not key.startswith("_")))
+    if isinstance(target, str) and (target in TRUSTED_TARGETS or target.isidentifier()) and _is_installed(target, part):
+        yield from filter(None, (unknown_option(part, key) for key in map(str, part) if not key.startswith("_")))
+
+
+def _is_installed(target: str, part: Mapping[str, Any]) -> bool:
+    """Whether a component is there, if the part names one; the audit says which are not."""
+    kind = target.removeprefix("medkit.")
+    if not target.startswith("medkit.") or kind not in HOOKS:
+        return True
+    try:
+        return bool(registry().find(kind, str(part.get("component"))))
+    except PluginError:
+        return False
 
 
 def reached(config: Mapping[str, Any], roots: Iterable[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """The hashes of a bundle's files, so that a change is named before anything runs.
 
-``configs/medkit.lock`` has the format of sha256sum: ``cd BUNDLE && sha256sum -c configs/medkit.lock`` verifies it too. Its
-own digest is the *pin*: who keeps it, apart from the bundle, can say that nobody has changed the bundle and its lock.
+``configs/medkit.lock`` has the format of sha256sum: ``cd BUNDLE && sha256sum -c configs/medkit.lock`` verifies it too.
+Its own digest is the *pin*: who keeps it apart from the bundle can tell that nobody has changed bundle and lock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def write(root: Path) -> tuple[int, str]:
     hashes = {}
     for name in _names(root):
         if not _is_own(root / name, root) or "\\" in name or not name.isprintable():
-            raise ConfigError(f"{shown(name)} is no plain file of {root}, or has an odd name: remove it, then lock again")
+            raise ConfigError(
+                f"{shown(name)} is no plain file of {root}, or has an odd name: remove it, then lock again"
+            )
         hashes[name] = sha256(root / name)
     with whole(root / LOCK) as temporary:
         temporary.write_text("".join(f"{digest}  {name}\n" for name, digest in hashes.items()), encoding="utf-8")
@@ -71,7 +73,9 @@ def require_unchanged(root: Path, pin: str | None = None) -> None:
         if not (root / LOCK).is_file():
             raise ConfigError(f"--pin {shown(pin)}: {root} has no {LOCK}: ask its author for it, or leave --pin out")
         if (digest := sha256(root / LOCK)) != pin.lower():
-            raise TrustError(f"--pin {shown(pin)}: {root / LOCK} has the digest {digest}: it is another bundle or version")
+            raise TrustError(
+                f"--pin {shown(pin)}: {root / LOCK} has the digest {digest}: it is another bundle or version"
+            )
     if found := changes(root):
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         trusts = "" if pin is not None else ", --trust runs it as it is"
@@ -83,14 +87,18 @@ def require_unchanged(root: Path, pin: str | None = None) -> None:
 
 def _read(root: Path) -> dict[str, str]:
     if not _is_own(root / LOCK, root):
-        raise ConfigError(f"{root / LOCK} is no plain file of the bundle: get the bundle again, or remove it and lock again")
+        raise ConfigError(
+            f"{root / LOCK} is no plain file of the bundle: get the bundle again, or remove it and lock again"
+        )
     try:
         lines = (root / LOCK).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ConfigError(f"{root / LOCK} cannot be read: {error}") from error
     matches = [_LINE.fullmatch(line) for line in lines]
     if wrong := [number for number, match in enumerate(matches, 1) if match is None]:
-        raise ConfigError(f"{root / LOCK}, line {wrong[0]}, is no hash and file: get the bundle again, or lock it again")
+        raise ConfigError(
+            f"{root / LOCK}, line {wrong[0]}, is no hash and file: get the bundle again, or lock it again"
+        )
     return {match[2]: match[1] for match in matches if match}
 
 

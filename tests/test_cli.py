@@ -7,27 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from medkit import cli
-
 ROOT = Path(__file__).parent.parent
 BUNDLE = ROOT / "bundles" / "chest_gradcam"
-
-
-@pytest.fixture
-def medkit(capsys, monkeypatch, tmp_path):
-    """Return a function that runs the command line in an empty folder: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["medkit", *map(str, words)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.mark.parametrize(
