@@ -38,7 +38,7 @@ class Report:
     def to_text(self) -> str:
         """Return it for people."""
         lines = [f"{self.subject}: {'not in order' if self.errors else 'in order'}"]
-        lines += [f"  {note}" for note in self.notes]
+        lines += [f"  {shown(note, 1000)}" for note in self.notes]
         if self.audit is not None:
             lines += [f"  {line}" for line in trust.as_text(self.audit).splitlines()]
         if self.effects is not None:
@@ -90,11 +90,10 @@ def check_bundle(path: Path) -> Report:
     for merged, config in different.items():
         report.errors += [f"{' + '.join(merged)}, key {problem}" for problem in keys.problems(config)]
     report.errors += ids.problems(bundle.stages, configs)
-    about = [*metadata.problems(bundle.metadata), *metadata.missing_packages(bundle.metadata)]
-    report.errors += about
+    report.errors += [*metadata.problems(bundle.metadata), *metadata.missing_packages(bundle.metadata)]
     report.notes += metadata.other_packages(bundle.metadata, offers(configs.values()))
-    if report.audit.untrusted or about:
-        why = "not all that it would run is trusted" if report.audit.untrusted else "metadata.json is not in order"
+    if report.errors:
+        why = "not all that it would do is trusted" if report.audit.untrusted else "the errors come first"
         report.notes.append(f"not run: its networks on a fake batch, because {why}")
     else:
         from medkit import fake_batch
@@ -120,7 +119,7 @@ def _configs(bundle: Bundle, report: Report) -> dict[str, dict[str, Any]]:
                 configs[f"{stage.name} --input"] = load(bundle.config_files(stage), on_input)
         except MedkitError as error:
             report.errors.append(f"stage {stage.base}: {error}")
-    for name in set(config_names(bundle.root)) - {name for stage in bundle.stages for name in stage.config}:
+    for name in sorted(set(config_names(bundle.root)) - {name for stage in bundle.stages for name in stage.config}):
         try:
             configs[name] = as_written((name,))
         except MedkitError as error:

@@ -17,6 +17,8 @@ PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 def why_not_weights(file: Path) -> str:
     """Return why a file is more than weights, or an empty string if weights are all that it holds."""
+    if not file.stat().st_size:
+        return ""
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except Exception as error:  # a stranger's bytes may raise anything

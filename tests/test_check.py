@@ -225,7 +225,7 @@ def test_no_network_is_tried_before_all_is_trusted(tiny_bundle, monkeypatch):
 
     monkeypatch.setattr(fake_batch, "problems", tried)
     report = check_bundle(tiny_bundle({"configs/count.yaml": {"run": ["$print(1)"]}}))
-    assert report.notes[-1] == "not run: its networks on a fake batch, because not all that it would run is trusted"
+    assert report.notes[-1] == "not run: its networks on a fake batch, because not all that it would do is trusted"
     with pytest.raises(AssertionError, match="a network was built"):
         check_bundle(tiny_bundle(name="trusted"))
 
