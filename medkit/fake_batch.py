@@ -57,7 +57,10 @@ def _wrong(config: Mapping[str, Any], formats: Iterable[Mapping[str, Any]]) -> s
         return f"cannot be built: {_reason(error)}"
     told = []
     for form in formats:
-        told.append(_differs(network, form))
+        try:
+            told.append(_differs(network, form))
+        except Exception as error:
+            told.append(f"cannot be tried on a fake batch: {_reason(error)}")
         if not told[-1]:
             return ""
     return told[0] if told else "the metadata describes no network"

@@ -21,7 +21,7 @@ from medkit.folders import is_one
 _PLACES = ("bundle_root", "output_dir", "model_dir")
 _ATOM = r"""(?:@[\w:]+|'[^']*'|"[^"]*")"""
 _SUM = re.compile(rf"\$\s*{_ATOM}(?:\s*\+\s*{_ATOM})*\s*")
-_DEEPEST = 20
+_LONGEST = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +86,38 @@ def _is_of(path: str, made: Collection[str]) -> bool:
 def _texts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield key and path of every text in a configuration that is one."""
     places = {place: place for place in _PLACES if place in config}
-    parser = ConfigParser({**config, **places})
+    texts = _Texts(ConfigParser({**config, **places}))
     for _, _, key, value in walk({k: v for k, v in config.items() if k not in places and k != ConfigParser.meta_key}):
-        text = _filled(parser, value) if isinstance(value, str) else None
+        text = texts.filled(value)
         if text and (_is_path(text) or (key == "dataset_dir" and not text.startswith("$"))):
             yield key.replace("::", "#"), text
 
 
-def _filled(parser: ConfigParser, value: Any, depth: int = 0) -> str | None:
-    """Return a text with the references in it filled in; None where it is not a text, or only running it would tell."""
-    if not isinstance(value, str) or depth > _DEEPEST:
-        return None
-    if value.startswith("@"):
-        return _filled(parser, parser.get(value[1:]), depth + 1)
-    if not value.startswith("$"):
-        return value
-    if not _SUM.fullmatch(value):
-        return None
-    atoms = [a if a.startswith("@") else a[1:-1] for a in re.findall(_ATOM, value)]
-    parts = [_filled(parser, atom, depth + 1) for atom in atoms]
-    return None if None in parts else "".join(filter(None, parts))
+class _Texts:
+    """Texts with the references in them filled in; each is filled once, however often it is referred to."""
+
+    def __init__(self, parser: ConfigParser) -> None:
+        self.parser = parser
+        self.known: dict[str, str | None] = {}
+
+    def filled(self, value: Any) -> str | None:
+        """Return a text; None where it is none, is too long for a path, or only running it would tell."""
+        if not isinstance(value, str):
+            return None
+        if value not in self.known:
+            self.known[value] = None  # what refers to itself is no text
+            self.known[value] = self._fill(value)
+        return self.known[value]
+
+    def _fill(self, value: str) -> str | None:
+        if value.startswith("@"):
+            return self.filled(self.parser.get(value[1:])) if value[1:] in self.parser else None
+        if not value.startswith("$"):
+            return value
+        atoms = re.findall(_ATOM, value) if _SUM.fullmatch(value) else [None]
+        parts = [self.filled(atom) if atom and atom.startswith("@") else atom and atom[1:-1] for atom in atoms]
+        text = None if None in parts else "".join(filter(None, parts))
+        return text if text and len(text) <= _LONGEST else None
 
 
 def _is_path(text: str) -> bool:

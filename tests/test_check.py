@@ -17,6 +17,7 @@ from medkit import fake_batch, metadata
 from medkit.bundle import Bundle
 from medkit.check import check_bundle
 from medkit.files import sha256
+from medkit.plain_bundle import read_plain
 from medkit.yaml_traps import traps
 
 ROOT = Path(__file__).parent.parent
@@ -243,6 +244,30 @@ def test_a_fake_batch_may_vary_in_size_and_must_not_fill_the_memory(tiny_bundle)
     assert "fails on a fake batch of (1, 2, 32, 48): RuntimeError" in next(fake_batch.problems([config], about))
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"spatial_shape": ["n n"]}, "cannot be tried on a fake batch: "),
+        ({"spatial_shape": ["n - 9", 32]}, "on a fake batch"),
+    ],
+)
+def test_a_fake_batch_that_cannot_be_made_is_one_line(change, told, tiny_bundle):
+    root = tiny_bundle()
+    about, config = Bundle.read(root).metadata, yaml.safe_load((root / "configs/count.yaml").read_text())
+    about["network_data_format"]["inputs"]["image"] |= change
+    assert list(metadata.problems(about)) == []
+    (found,) = fake_batch.problems([config], about)
+    assert told in found
+    assert "\n" not in found
+
+
+def test_references_that_multiply_or_go_in_circles_take_no_time(tiny_bundle):
+    chain = {f"a{i}": f"$@a{i + 1} + '/' + @a{i + 1} + @a{i + 1}" for i in range(30)}
+    config = {**chain, "a30": "x", "b": "@c", "c": "@b", "d": "@words#0#x", "run": ["@a0", "@b", "@d"]}
+    told = errors_of(tiny_bundle({"configs/count.yaml": config}))
+    assert 'key d: "@words::0::x" leads nowhere' in told or 'key d: "@words#0#x" leads nowhere' in told
+
+
 def test_a_network_that_writes_is_held_back(tiny_bundle, tmp_path):
     part = {"_target_": "medkit.dataset", "component": "none", "section": "test", "fallback": "phantom"}
     config = {"network_def": {"_target_": "UNet", "x": {**part, "work_dir": str(tmp_path / "elsewhere")}}}
@@ -357,6 +382,20 @@ def test_a_bundle_of_the_zoo_names_exactly_what_needs_trust(zoo, medkit):
     assert told["effects"]["reads"][-1] == "whatever the 12 things that are not trusted do"
     assert len(told["errors"]) == 12
     assert "stage train.json: dataset_dir names /data/organ_masks: it is not there" in told["notes"]
+
+
+def test_a_file_that_changes_another_is_laid_over_it(zoo):
+    over = {"validate#handlers": []}
+    root = zoo(
+        train=ZOO_TRAIN, evaluate=over, multi_gpu_evaluate=over, multi_gpu_train=ZOO_OVER, inference=ZOO_INFERENCE
+    )
+    assert {stage.title: stage.config for stage in read_plain(root).stages} == {
+        "evaluate.json": ("train.json", "evaluate.json"),
+        "inference.json": ("inference.json",),
+        "multi_gpu_evaluate.json": ("train.json", "evaluate.json", "multi_gpu_evaluate.json"),
+        "multi_gpu_train.json": ("train.json", "multi_gpu_train.json"),
+        "train.json": ("train.json",),
+    }
 
 
 def test_a_bundle_of_the_zoo_is_not_run(zoo, medkit):

@@ -243,6 +243,17 @@ def test_a_checkpoint_of_weights_is_trusted(tiny_bundle, medkit):
     assert medkit("run", root)[0] == 0
 
 
+def test_no_terminal_obeys_a_bundle(tiny_bundle, medkit):
+    escape = "\x1b[2J\x1b]0;owned\x07"
+    stages = [{"name": "count", "title": f"Count{escape}", "config": ["count.yaml"]}]
+    about = {"description": escape, "task": f"count{escape}", "version": escape}
+    root = tiny_bundle({"configs/medkit.yaml": {"stages": stages}, "configs/metadata.json": about})
+    for words in (["info", root], ["check", root], ["run", root], ["run", root, "--stage", escape]):
+        _, out, err = medkit(*words)
+        assert out + err
+        assert not {"\x1b", "\x07"} & set(out + err), words
+
+
 def test_nothing_runs_in_a_process_of_its_own_in_the_bundle_s_folder(malicious):
     attack = ATTACKS["code that shadows a library"]
     root, canary = malicious(attack)
