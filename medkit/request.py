@@ -37,6 +37,7 @@ class Request:
     from_stage: str | None = None
     force: bool = False
     trusted: bool = False
+    pin: str | None = None
     processes: int = 1
     jobs: int = 1
 

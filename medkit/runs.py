@@ -13,17 +13,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medkit import configuration, jobs, loops, trust
+from medkit import configuration, jobs, lock, loops, trust
 from medkit import overrides as override
 from medkit.bundle import Stage
 from medkit.errors import ConfigError, DataError, MedkitError, TrainingError, root_cause
-from medkit.files import WRITES_BELOW, sha256, whole, write_json
+from medkit.files import WRITES_BELOW, confined, sha256, whole, write_json
 from medkit.folders import digest, earlier_runs, fingerprint, found, hashes, is_one, require_same_run, run_folder
 from medkit.request import Request
 from medkit.trained import model_folder, needed_from_outside
@@ -49,9 +48,11 @@ class Run:
         Raises:
             ConfigError: an override that applies nowhere, no such stage, a loop over a key that no configuration has,
                 no model for ``--input``.
-            TrustError: the configuration would execute something undeclared.
+            TrustError: the configuration would execute something undeclared, or a locked bundle has changed.
             PluginError: a part is not installed.
         """
+        if request.pin is not None or not request.trusted:
+            lock.require_unchanged(request.bundle.root, request.pin)
         bundle = request.bundle.repeated(request.overrides)
         request = replace(request, bundle=bundle)
         chosen = _chosen_stages(request)
@@ -137,7 +138,7 @@ class Run:
             ran.add(stage.name)
             try:
                 self.begin(stage)
-                with self.confined():
+                with confined(self.confinement.get(WRITES_BELOW)):
                     self._execute_stage(stage)
                 self.end(stage)
             except Exception as error:
@@ -229,15 +230,6 @@ class Run:
     def confinement(self) -> dict[str, str]:
         """The environment variables that let a bundle which nobody vouched for write in its run folder only."""
         return {} if self.request.trusted else {WRITES_BELOW: str(self.output_dir)}
-
-    @contextmanager
-    def confined(self) -> Iterator[None]:
-        """Let whatever runs meanwhile write in the run's folder only, unless the bundle is trusted."""
-        os.environ.update(self.confinement)
-        try:
-            yield
-        finally:
-            os.environ.pop(WRITES_BELOW, None)
 
     def _execute_stage(self, stage: Stage) -> None:
         if stage.distributed and self.request.processes > 1:

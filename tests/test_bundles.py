@@ -22,8 +22,8 @@ from monai.bundle import (
     verify_net_in_out,
 )
 
+from medkit import loops
 from medkit.bundle import Bundle
-from medkit.check import check_bundle
 from medkit.configuration import load_config, walk
 from medkit.hookspecs import HOOKS
 from medkit.registry import Offer, registry
@@ -77,7 +77,10 @@ def stages(bundle: Path) -> dict[str, dict[str, Any]]:
     """Return the merged configuration of every stage by name; of repetitions that read the same files, the first."""
     read = Bundle.read(bundle)
     chosen = {s.config: s for s in reversed(read.stages)}.values()
-    return {s.name: load_config(read.config_files(s), s.set, bundle_root=bundle) for s in chosen}
+    plain = {s.name: load_config(read.config_files(s), bundle_root=bundle) for s in chosen}
+    return {
+        s.name: load_config(read.config_files(s), loops.settings(s, plain[s.name]), bundle_root=bundle) for s in chosen
+    }
 
 
 def resolved(config: dict[str, Any], node: Any) -> Any:
@@ -155,7 +158,8 @@ def test_the_metadata_describes_every_network(bundle):
     metadata = Bundle.read(bundle).metadata
     described = {key: value for key, value in metadata.items() if key.endswith("_data_format")}
     met = set()
-    for config in {str(c["network_def"]): c for c in stages(bundle).values() if "network_def" in c}.values():
+    different = {str((c["network_def"], c.get("targets"))): c for c in stages(bundle).values() if "network_def" in c}
+    for config in different.values():
         network, channels = untrained(config), config.get("channels", 1)
         with torch.inference_mode():
             output = network(torch.rand(1, channels, *config["image_size"]))
@@ -164,7 +168,7 @@ def test_the_metadata_describes_every_network(bundle):
         (name,) = [key for key, form in described.items() if [_form(o) for o in form["outputs"].values()] == given]
         met.add(name)
         assert _form(described[name]["inputs"]["image"]) == ("float32", channels, *config["image_size"])
-        if outputs[0].ndim == 2:
+        if outputs[0].ndim == 2 and name == "network_data_format":
             assert list(described[name]["outputs"]["pred"]["channel_def"].values()) == config["findings"]
     assert met == described.keys()
 
@@ -180,11 +184,6 @@ def untrained(config: dict[str, Any]) -> torch.nn.Module:
 
 def _form(tensor: dict[str, Any]) -> tuple[str | int, ...]:
     return (tensor["dtype"], tensor["num_channels"], *tensor["spatial_shape"])
-
-
-@by_name
-def test_every_stage_is_trusted_and_has_what_monai_needs(bundle):
-    assert check_bundle(bundle).errors == []
 
 
 @by_name

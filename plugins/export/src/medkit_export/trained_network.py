@@ -16,6 +16,7 @@ from medkit.card import Card
 from medkit.checkpoint import load_trained
 from medkit.configuration import load_config, walk
 from medkit.errors import ConfigError, did_you_mean
+from medkit.files import WRITES_BELOW, confined
 from medkit.request import Request
 from medkit.runs import Run
 from medkit.trained import model_folder
@@ -74,7 +75,7 @@ class TrainedNetwork:
             raise ConfigError(
                 f"{config} of bundle {request.bundle.name} loads no weights: it has no medkit.LoadCheckpoint"
             )
-        with run.confined():
+        with confined(run.confinement.get(WRITES_BELOW)):
             network = parser.get_parsed_content("network_def").cpu()
             checkpoint = Path(parser.get_parsed_content(f"{loads[0]}#path"))
             labels = parser.get_parsed_content(f"{loads[0]}#labels") if f"{loads[0]}#labels" in parser else None
