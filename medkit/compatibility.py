@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pluggy
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import medkit
@@ -26,7 +27,7 @@ def made_for_another_core(requirements: Iterable[str] | None, core: str | None =
     for requirement in map(Requirement, requirements or ()):
         asked = requirement.specifier
         here = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if requirement.name != "medkit" or not here or asked.contains(core, prereleases=True):
+        if canonicalize_name(requirement.name) != "medkit" or not here or asked.contains(core, prereleases=True):
             continue
         lower = [s for s in asked if s.operator not in ("<", "<=", "!=")]
         too_old = any(Version(s.version.removesuffix(".*")) > Version(core) for s in lower)
