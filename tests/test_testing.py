@@ -192,6 +192,12 @@ def test_a_good_part_passes(kind, part):
     assert failures(kind, part) == {}
 
 
+@pytest.mark.parametrize("kind", ["transform", "handler", "command"])
+def test_every_installed_part_that_fits_no_other_kind_passes(kind):
+    offers = [offer for offer in registry().of_kind(kind) if offer.distribution != "medkit-broken"]
+    assert [outcome.to_text() for outcome in outcomes(offers) if outcome.status == "FAILED"] == []
+
+
 @pytest.mark.parametrize("row", BROKEN, ids=lambda row: f"{row[0]}-{row[1]}")
 def test_a_mistake_is_found_by_the_check_for_it_and_by_no_other(row):
     kind, part, check, words, *also = row
