@@ -38,12 +38,20 @@ def test_a_plugin_is_listed_for_development_and_has_a_readme_and_tests(plugin):
 
 
 def test_the_core_imports_no_plugin():
-    for file in (ROOT / "medkit").glob("*.py"):
+    for file in (ROOT / "medkit").rglob("*.py"):
         assert not {n for n in imported(file) if n.startswith("medkit_")}, file
 
 
+def test_the_conformance_kit_needs_no_pytest():
+    for file in (ROOT / "medkit" / "testing").glob("*.py"):
+        assert not {n for n in imported(file) if n.split(".")[0] in ("pytest", "_pytest")}, file
+
+
 def test_the_light_core_imports_nothing_heavy():
-    light = ("__init__", "cli", "component", "hookspecs", "registry", "errors", "bundle", "files", "build", "contracts")
+    light = (
+        *("__init__", "cli", "component", "hookspecs", "registry", "compatibility"),
+        *("errors", "bundle", "files", "build", "contracts"),
+    )
     heavy = {"torch", "monai", "ignite", "numpy", "scipy"}
     for name in light:
         tree = ast.parse((ROOT / "medkit" / f"{name}.py").read_text(encoding="utf-8"))
