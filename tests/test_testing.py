@@ -40,7 +40,7 @@ UNKNOWN = "an unknown target is skipped"
 AS_IT_WAS = "it leaves the network as it was"
 CONTRACT = "every sample is as the contract says"
 BROKEN = [
-    # kind, part, the check that fails, what it says, others that must fail too
+    # kind, part, the check for its mistake, what that says, and which others must fail too: none, these, or (...) any
     ("network", "Probabilities", "it gives logits and not probabilities", "without sigmoid"),
     ("network", "LogProbabilities", "it gives logits and not probabilities", "leave out log_softmax"),
     ("network", "Transposed", SHAPE, "rows before columns", AXES, "images may have another number of channels"),
@@ -199,7 +199,7 @@ def test_every_installed_part_that_fits_no_other_kind_passes(kind):
 
 
 @pytest.mark.parametrize("row", BROKEN, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_mistake_is_found_by_the_check_for_it_and_by_no_other(row):
+def test_a_mistake_is_found_by_the_check_for_it_and_by_those_that_it_spoils_too(row):
     kind, part, check, words, *also = row
     found = failures(kind, part)
     assert check in found
