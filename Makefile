@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 BUNDLE ?= bundles/chest_gradcam
 ARGS ?=
 
-.PHONY: install run test lint bench docs clean
+.PHONY: install run test lint bench docs wheels clean
 
 install: $(VENV)/.installed
 
@@ -38,6 +38,11 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/run_all.py
 
+# what would be published: the core and every plugin, in dist/
+wheels: install
+	rm -rf dist
+	for folder in . plugins/*/; do $(BIN)/python -m flit_core.wheel $$folder --outdir dist || exit 1; done
+
 # writes the reference from the code, then builds site/; it opens from a folder, its search needs a server:
 # .venv/bin/python -m http.server -d site
 docs: install
@@ -45,4 +50,4 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf $(VENV) runs site
+	rm -rf $(VENV) runs site dist

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
 
 from medkit import loops
-from medkit.errors import ConfigError, did_you_mean
+from medkit.errors import ConfigError, did_you_mean, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +99,11 @@ class Bundle:
             raise ConfigError(f'no bundle "{path}": {_listing(root.name, beside)}')
         if not stages_file.is_file():
             raise ConfigError(f'"{path}" is not a medkit bundle: it has no configs/medkit.yaml')
+        metadata = read_metadata(root)
         try:
-            given = yaml.safe_load(stages_file.read_text(encoding="utf-8")) or {}
-            metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ConfigError(f"bundle {path}: {' '.join(str(error).split())}") from error
+            given = yaml.safe_load(_inside(stages_file, root).read_text(encoding="utf-8")) or {}
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            raise ConfigError(f"{stages_file}: {shown(' '.join(str(error).split()), 300)}") from error
         if not isinstance(given, dict) or not isinstance(given.get("stages", []), list):
             raise ConfigError(f"{stages_file} is not a mapping with a list of stages")
         _known_keys(given, {"stages", "on_input"}, stages_file)
@@ -118,10 +118,16 @@ class Bundle:
         Stages that an override stands in for (`Stage.unless`) are left out, and nothing needs what they would make.
 
         Raises:
-            ConfigError: see `medkit.loops.expand`; or a config file that a stage names is not there.
+            ConfigError: see `medkit.loops.expand`; a config file that a stage names is not there; or what it needs or
+                makes lies outside the run's folder.
         """
         stages = loops.expand(self.written, overrides)
         for stage in stages:
+            for name in (*stage.needs, *stage.makes):
+                if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+                    raise ConfigError(
+                        f'stage {stage.name}: "{name}" leads out of the run\'s folder: write a path in it'
+                    )
             for name in stage.config:
                 if not (self.root / "configs" / name).is_file():
                     there = [path.name for path in (self.root / "configs").glob("*.yaml")]
@@ -156,6 +162,28 @@ class Bundle:
         return [str(self.root / "configs" / name) for name in stage.config]
 
 
+def read_metadata(root: Path) -> dict[str, Any]:
+    """Return what ``configs/metadata.json`` below a bundle's folder says.
+
+    Raises:
+        ConfigError: it is missing or no JSON object, or lies elsewhere.
+    """
+    file = _inside(root / "configs" / "metadata.json", root)
+    try:
+        metadata = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    if not isinstance(metadata, dict):
+        raise ConfigError(f"{file} holds {type(metadata).__name__}: write a JSON object")
+    return metadata
+
+
+def _inside(file: Path, root: Path) -> Path:
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(f"{file} is a link that leads out of the bundle: put the file itself there")
+    return file
+
+
 def _stage(entry: dict[str, Any], file: Path) -> Stage:
     if not isinstance(entry, dict):
         raise ConfigError(f"{file}: a stage is a mapping of name, title and config, found {entry!r}")
@@ -175,7 +203,7 @@ def _stage(entry: dict[str, Any], file: Path) -> Stage:
     if entry.get("for") and entry.get("on_input"):
         raise ConfigError(f'{file}: stage {entry["name"]} is on_input and cannot repeat: remove "for" or "on_input"')
     named = {"loops" if key == "for" else key: value for key, value in entry.items()}
-    return Stage(**{**named, **lists})
+    return Stage(**{**named, **lists, "title": shown(entry["title"], 200)})
 
 
 def _known_keys(given: dict[str, Any], known: set[str], file: Path) -> None:

@@ -16,7 +16,7 @@ from monai.engines.utils import IterationEvents
 from torch import nn
 
 from medkit import contracts as c
-from medkit.card import read_card, write_card
+from medkit.card import Card, read_card, write_card
 from medkit.device import unwrapped
 from medkit.errors import CheckpointError, ConfigError, TrainingError
 from medkit.files import whole
@@ -66,6 +66,22 @@ def load_strictly(network: nn.Module, state: Mapping[str, Any], source: str | Pa
 
 def _few(keys: Sequence[str], at_most: int = 3) -> str:
     return ", ".join(keys[:at_most]) + (f" and {len(keys) - at_most} more" if len(keys) > at_most else "")
+
+
+def load_trained(
+    network: nn.Module, path: str | Path, labels: Sequence[str] | None = None, device: Any = "cpu"
+) -> Card | None:
+    """Load a checkpoint strictly, put the network in evaluation mode, and return the checkpoint's card if it has one.
+
+    Raises:
+        CheckpointError: another network, other labels than the card's, or a file that is not weights.
+    """
+    card = read_card(path)
+    load_strictly(network, read_checkpoint(path, device), path)
+    if card is not None and None not in (card.labels, labels) and card.labels != labels:
+        raise CheckpointError(f"{path} was trained for {card.labels}, the bundle asks for {labels}")
+    network.eval()
+    return card
 
 
 class LearntFrom:
@@ -247,11 +263,7 @@ class LoadCheckpoint:
 
     def load(self, engine: Engine) -> None:
         """Load, and keep watch over the images if the model is synthetic."""
-        card = read_card(self.path)
-        load_strictly(self.model, read_checkpoint(self.path, engine.state.device), self.path)
-        if card is not None and None not in (card.labels, self.labels) and card.labels != self.labels:
-            raise CheckpointError(f"{self.path} was trained for {card.labels}, the bundle asks for {self.labels}")
-        self.model.eval()
+        card = load_trained(self.model, self.path, self.labels, engine.state.device)
         engine.state.synthetic_model = card is not None and card.synthetic
         if card is not None and card.synthetic and not self.allow_synthetic_model:
             engine.add_event_handler(Events.ITERATION_STARTED, self.refuse_real_images)

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from medkit.errors import ConfigError, MedkitError, PluginError, did_you_mean, root_cause
+from medkit.errors import ConfigError, MedkitError, PluginError, did_you_mean, root_cause, shown
 from medkit.hookspecs import HOOKS
 
 
@@ -85,6 +85,7 @@ def cli() -> None:
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--allow-synthetic-model", is_flag=True, help="Let a model trained on phantoms see real images.")
 @click.option("--trust", is_flag=True, help="Run a bundle that would execute undeclared code.")
+@click.option("--pin", help="Run the bundle only as it was locked: the digest that medkit lock printed.")
 @click.option("--dry-run", is_flag=True, help="Print the equivalent MONAI commands and stop.")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 def run(bundle: Path, overrides: tuple[str, ...], **options: Any) -> None:
@@ -114,6 +115,7 @@ def run(bundle: Path, overrides: tuple[str, ...], **options: Any) -> None:
         from_stage=options["from_stage"],
         force=options["force"],
         trusted=options["trust"],
+        pin=options["pin"],
         processes=options["nproc"],
         jobs=options["jobs"],
     )
@@ -218,6 +220,20 @@ def _check_parts(plugin: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("bundle", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def lock(bundle: Path) -> None:
+    """Write the hash of every file of a bundle into its configs/medkit.lock.
+
+    From then on medkit run refuses the bundle when a file is changed, missing or added, and medkit check names it.
+    """
+    from medkit.lock import write
+
+    count, pin = write(bundle)
+    click.echo(f"locked {count} files in {bundle / 'configs' / 'medkit.lock'}")
+    click.echo(f"medkit run {bundle} --pin {pin} runs these files and no others")
+
+
+@cli.command()
 @click.argument("name")
 def info(name: str) -> None:
     """Describe a bundle (by folder) or a part (by name)."""
@@ -318,7 +334,7 @@ def _one_line(error: BaseException) -> str:
         if isinstance(error, FileExistsError | NotADirectoryError):
             return f"{error.strerror}{where}: a folder is needed there: move the file, or choose another folder"
         return f"{error.strerror}{where}: make room or choose another folder; the same command continues"
-    return " ".join(str(error).split())
+    return shown(" ".join(str(error).split()), 2000)
 
 
 def _interrupted() -> None:

@@ -8,11 +8,14 @@ from collections.abc import Iterable
 
 import pluggy
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import medkit
 from medkit import hookspecs
 from medkit.errors import PluginError, did_you_mean
+
+_NEWER = "If it is a newer medkit's, update medkit"
 
 
 def made_for_another_core(requirements: Iterable[str] | None, core: str | None = None) -> str:
@@ -26,7 +29,7 @@ def made_for_another_core(requirements: Iterable[str] | None, core: str | None =
     for requirement in map(Requirement, requirements or ()):
         asked = requirement.specifier
         here = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if requirement.name != "medkit" or not here or asked.contains(core, prereleases=True):
+        if canonicalize_name(requirement.name) != "medkit" or not here or asked.contains(core, prereleases=True):
             continue
         lower = [s for s in asked if s.operator not in ("<", "<=", "!=")]
         too_old = any(Version(s.version.removesuffix(".*")) > Version(core) for s in lower)
@@ -48,21 +51,24 @@ def registered(plugin: object, name: str) -> tuple[pluggy.PluginManager, list[st
     manager.add_hookspecs(hookspecs)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        manager.register(plugin, name=name)
+        try:
+            manager.register(plugin, name=name)
+        except pluggy.PluginValidationError as error:
+            said = " ".join(str(error).split())
+            raise PluginError(f"{said}: hooks of medkit {medkit.__version__} take nothing. {_NEWER}") from error
     notices = []
     for warning in caught:
         notices.append(str(warning.message))
         with contextlib.suppress(Warning):  # where warnings are errors the notice is enough: others must stay
             warnings.warn_explicit(f"{name}: {warning.message}", warning.category, warning.filename, warning.lineno)
-    for hook in (caller.name for caller in manager.get_hookcallers(plugin) or () if not caller.has_spec()):
-        notices.append(_unknown(manager, plugin, hook))
-    return manager, notices
+    strange = [caller for caller in manager.get_hookcallers(plugin) or () if not caller.has_spec()]
+    return manager, notices + [_unknown(caller) for caller in strange]
 
 
-def _unknown(manager: pluggy.PluginManager, plugin: object, hook: str) -> str:
-    known = list(hookspecs.HOOKS.values())
+def _unknown(caller: pluggy.HookCaller) -> str:
+    """Return what to say of a hook that may be unknown; raise for one that may not."""
+    hook, known = caller.name, list(hookspecs.HOOKS.values())
     about = f'unknown hook "{hook}": this medkit {medkit.__version__} has {", ".join(known)}.'
-    optional = all(i.optionalhook for i in getattr(manager.hook, hook).get_hookimpls() if i.plugin is plugin)
-    if optional:
+    if all(implementation.optionalhook for implementation in caller.get_hookimpls()):
         return f"{about} Its parts of that kind are left out: a newer medkit may know them"
-    raise PluginError(f"{about}{did_you_mean(hook, known)} If it is a newer medkit's, update medkit")
+    raise PluginError(f"{about}{did_you_mean(hook, known)} {_NEWER}")

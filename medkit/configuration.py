@@ -14,7 +14,7 @@ import yaml
 from monai.bundle import ConfigParser, ReferenceResolver
 from monai.bundle.utils import MACRO_KEY, merge_kv
 
-from medkit.errors import ConfigError, TrustError
+from medkit.errors import ConfigError, TrustError, shown
 
 MOST_ITEMS, LONGEST_ID = 1_000_000, 5_000
 """Items of a configuration and characters of an id: a few YAML anchors can stand for more than any memory holds."""
@@ -49,7 +49,8 @@ def load_config(
     metadata = [path for path in [folder / "metadata.json"] if path.is_file()]
     for path in configs + metadata:
         if not outside and not is_inside(path, root):
-            raise TrustError(f"{shown(path)} lies outside the bundle {shown(root)}: --trust reads it anyway")
+            name = shown(os.path.relpath(path, root), 200)
+            raise TrustError(f"{name} lies outside the bundle {shown(root)}, or a link leads there: --trust reads it")
     parser = ConfigParser(config={})
     for path in configs:
         for key, value in _read(path).items():
@@ -123,9 +124,3 @@ def _mendable(message: str) -> Iterator[None]:
         yield
     except (OSError, yaml.YAMLError, LookupError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"{message}: {shown(error, 200)}") from error
-
-
-def shown(value: object, longest: int = 80) -> str:
-    """Return one line that no terminal obeys: what cannot be printed is escaped, what is long is cut."""
-    text = repr(str(value))[1:-1]
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -75,6 +75,10 @@ PREDICTED_MASK = "predicted_mask"
 GATED_MASK = "gated_mask"
 """The same after the gate: empty where `GATE` says that there is nothing to segment."""
 
+# -- what is written -------------------------------------------------------------------------------------------------
+PREDICTIONS_FORMAT = "medkit-predictions/1"
+"""Column ``format`` of predictions.csv: which columns there are, by number; a reader refuses a higher one."""
+
 
 class Dataset(Protocol):
     """Called as ``(dataset_dir, section, …)``; ``section`` is ``training``, ``validation``, ``test`` or ``all``."""

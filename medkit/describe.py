@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 
 from medkit.bundle import Bundle
+from medkit.errors import shown
 from medkit.registry import Offer
 
 
@@ -44,4 +45,4 @@ def describe_bundle(path: Path) -> str:
         makes = f"; makes {', '.join(stage.makes)}" if stage.makes else ""
         loops = "".join(f"; for {name} {values}" for name, values in stage.loops.items())
         lines.append(f"  {stage.name:<10} {stage.title} ({', '.join(stage.config)}{needs}{makes}{loops})")
-    return "\n".join(lines)
+    return "\n".join(shown(line, 2000) for line in lines)

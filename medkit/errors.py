@@ -51,6 +51,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f' Did you mean "{near[0]}"?' if near else ""
 
 
+def shown(value: object, longest: int = 80) -> str:
+    """Return one line that no terminal obeys: what cannot be printed is escaped, what is long is cut."""
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def root_cause(error: BaseException) -> BaseException:
     """Return the medkit error (or `NotAssessed`) inside a chain of wrappers, else the innermost cause.
 

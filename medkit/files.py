@@ -29,6 +29,20 @@ def require_writable(path: str | Path) -> None:
 
 
 @contextmanager
+def confined(folder: str | Path | None) -> Iterator[None]:
+    """Let this process, and those that it starts, write below ``folder`` only; None changes nothing."""
+    before = os.environ.get(WRITES_BELOW)
+    if folder is not None:
+        os.environ[WRITES_BELOW] = str(Path(folder).resolve())
+    try:
+        yield
+    finally:
+        os.environ.pop(WRITES_BELOW, None)
+        if before is not None:
+            os.environ[WRITES_BELOW] = before
+
+
+@contextmanager
 def whole(path: str | Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; it takes that name when the block ends, and goes when it raises.
 

@@ -33,8 +33,8 @@ def made_once(folder: Path, manifest: str, options: Mapping[str, Any], build: Ca
     """
     wanted = dict(options)
     if not folder.exists() or not any(folder.iterdir()):
-        folder.parent.mkdir(parents=True, exist_ok=True)
         require_writable(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
         try:
             partial.chmod(0o755)

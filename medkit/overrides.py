@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from medkit.called import called, unknown_option
 from medkit.errors import ConfigError, did_you_mean
 
 _YAML = {"true": True, "false": False, "null": None}
@@ -164,23 +165,15 @@ def _require_option(key: str, parent: Any) -> None:
     leaf = key.split("#")[-1]
     if not isinstance(parent, Mapping) or leaf in parent or leaf.startswith("_"):
         return
-    what, call, extra = _part(parent)
-    if call is None:
-        return
-    parameters = inspect.signature(call).parameters.values()
-    known = {p.name for p in parameters} | extra
-    if leaf not in known and not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        raise ConfigError(
-            f'override "--{key}": {what} has no option "{leaf}".{did_you_mean(leaf, known)} '
-            f"Options: {', '.join(sorted(known))}."
-        )
+    if problem := unknown_option(parent, leaf):
+        raise ConfigError(f'override "--{key}": {problem}')
 
 
 def _require_word(key: str, value: str, part: Any, option: str) -> None:
     """Check a word against the `Literal` that annotates one of medkit's options."""
     if not isinstance(part, Mapping) or not str(part.get("_target_")).startswith("medkit."):
         return
-    what, call, _ = _part(part)
+    what, call, _ = called(part)
     try:
         hints = typing.get_type_hints(call.__init__ if inspect.isclass(call) else call)
     except (NameError, TypeError, AttributeError):  # annotated with what only a type checker imports
@@ -197,23 +190,3 @@ def _require_word(key: str, value: str, part: Any, option: str) -> None:
 
 def _is_literal(kind: Any) -> bool:
     return typing.get_origin(kind) is typing.Literal
-
-
-def _part(config: Mapping[str, Any]) -> tuple[str, Any, set[str]]:
-    """Return the name of a part, what builds it (None: nothing that can be found), and options that others read."""
-    if "_target_" not in config:
-        return "", None, set()
-    target, component = str(config["_target_"]), config.get("component")
-    if target.startswith("medkit.") and isinstance(component, str):
-        from medkit.registry import registry
-
-        extra = {"dataset_dir", "fallback", "work_dir", "section"} if target == "medkit.dataset" else set()
-        return component, registry().find(target.removeprefix("medkit."), component).component.load(), extra
-    from monai.bundle import ConfigComponent
-
-    call: Any = ConfigComponent(config={"_target_": target}).resolve_module_name()
-    if isinstance(call, str):
-        from pydoc import locate
-
-        call = locate(call)
-    return target, call, set()

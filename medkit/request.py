@@ -11,12 +11,15 @@ from typing import Any
 
 from medkit import overrides as override
 from medkit.bundle import Bundle
+from medkit.folders import found
 
 _OF_THAT_RUN = {
     *("dataset_dir", "output_dir", "model_dir", "bundle_root", "device"),
     *("quiet", "strict", "allow_synthetic_model"),
 }
 """Where and how a run went, not what its model is."""
+PUBLISHED_OPTIONS = "models/run.json"
+"""In a bundle that holds its model: the overrides that it was trained with, as in a run's ``run.json``."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class Request:
     from_stage: str | None = None
     force: bool = False
     trusted: bool = False
+    pin: str | None = None
     processes: int = 1
     jobs: int = 1
 
@@ -63,13 +67,14 @@ class Request:
         So a model that learnt from images of another size, or a gate of another mode, is used as it was made.
 
         Args:
-            model_dir: the run's folder; where it has no ``run.json``, nothing is taken over. It may be a stranger's:
-                what MONAI would evaluate or build stays behind.
+            model_dir: the run's folder, or a bundle with a published model; where it has no ``run.json``, nothing is
+                taken over. It may be a stranger's: what MONAI would evaluate or build stays behind.
             configs: merged configurations of the bundle's stages for ``--input``; what applies to none stays behind.
         """
         try:
-            words = json.loads((model_dir / "run.json").read_text(encoding="utf-8"))["overrides"]
-        except (OSError, ValueError, KeyError):
+            file = found(model_dir, ("run.json", PUBLISHED_OPTIONS))[0]
+            words = json.loads((model_dir / file).read_text(encoding="utf-8"))["overrides"]
+        except (OSError, ValueError, LookupError):
             return self
         given = override.parse([word for key, value in words.items() for word in (f"--{key}", str(value))])
         theirs = {k: v for k, v in given.items() if k.split("#")[-1] not in _OF_THAT_RUN and _is_plain(k, v)}

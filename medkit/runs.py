@@ -13,19 +13,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medkit import configuration, jobs, loops, trust
+from medkit import configuration, jobs, lock, loops, trust
 from medkit import overrides as override
 from medkit.bundle import Stage
 from medkit.errors import ConfigError, DataError, MedkitError, TrainingError, root_cause
-from medkit.files import WRITES_BELOW, sha256, whole, write_json
+from medkit.files import WRITES_BELOW, confined, sha256, whole, write_json
 from medkit.folders import digest, earlier_runs, fingerprint, found, hashes, is_one, require_same_run, run_folder
 from medkit.request import Request
+from medkit.trained import model_folder, needed_from_outside
 
 _PLACES = ("bundle_root", "output_dir", "model_dir", "quiet")  # where, not what: no part of a stage's identity
 
@@ -48,9 +48,11 @@ class Run:
         Raises:
             ConfigError: an override that applies nowhere, no such stage, a loop over a key that no configuration has,
                 no model for ``--input``.
-            TrustError: the configuration would execute something undeclared.
+            TrustError: the configuration would execute something undeclared, or a locked bundle has changed.
             PluginError: a part is not installed.
         """
+        if request.pin is not None or not request.trusted:
+            lock.require_unchanged(request.bundle.root, request.pin)
         bundle = request.bundle.repeated(request.overrides)
         request = replace(request, bundle=bundle)
         chosen = _chosen_stages(request)
@@ -63,7 +65,8 @@ class Run:
         looped = {name for stage in bundle.stages for name in stage.loops}
         placed = {key: value for key, value in request.overrides.items() if key not in looped}
         override.require_places(placed, merged, {"input", "stage", "from", "force", "trust", "device", *looped})
-        model_dir = _model_folder(request, chosen)
+        on_new = request.input_dir is not None or request.model_dir is not None
+        model_dir = model_folder(request, chosen) if on_new else None
         if request.input_dir is not None and model_dir is not None:
             on_input = [merged[stage.name] for stage in bundle.stages if stage.on_input]
             request = request.with_options_of(model_dir, on_input)
@@ -83,9 +86,8 @@ class Run:
 
     def command_overrides(self, stage: Stage) -> dict[str, Any]:
         """Return everything that MONAI is given beside the config files of a stage."""
-        places = {"bundle_root": str(self.request.bundle.root), "output_dir": str(self.output_dir)}
-        if self.model_dir != self.output_dir:
-            places["model_dir"] = str(self.model_dir)
+        roots = {"bundle_root": self.request.bundle.root, "output_dir": self.output_dir, "model_dir": self.model_dir}
+        places = {key: str(folder) for key, folder in roots.items()}
         return {**_overrides(self.request, stage, self.configs[stage.name]), **places}
 
     def command(self, stage: Stage, module: str = "monai.bundle") -> list[str]:
@@ -136,7 +138,7 @@ class Run:
             ran.add(stage.name)
             try:
                 self.begin(stage)
-                with self._confined():
+                with confined(self.confinement.get(WRITES_BELOW)):
                     self._execute_stage(stage)
                 self.end(stage)
             except Exception as error:
@@ -215,7 +217,7 @@ class Run:
         """
         if self.request.input_dir is not None or self.request.model_dir is not None:
             return
-        missing = {name for name in _needed_from_outside(self.stages) if not found(self.output_dir, [name])}
+        missing = {name for name in needed_from_outside(self.stages) if not found(self.output_dir, [name])}
         for stage in [s for s in self.request.bundle.stages if missing & set(s.makes)]:
             for run in earlier_runs(self.request.home):
                 if self._holds(stage, run):
@@ -228,14 +230,6 @@ class Run:
     def confinement(self) -> dict[str, str]:
         """The environment variables that let a bundle which nobody vouched for write in its run folder only."""
         return {} if self.request.trusted else {WRITES_BELOW: str(self.output_dir)}
-
-    @contextmanager
-    def _confined(self) -> Iterator[None]:
-        os.environ.update(self.confinement)
-        try:
-            yield
-        finally:
-            os.environ.pop(WRITES_BELOW, None)
 
     def _execute_stage(self, stage: Stage) -> None:
         if stage.distributed and self.request.processes > 1:
@@ -380,30 +374,6 @@ def _chosen_stages(request: Request) -> list[Stage]:
     if not stages:
         raise ConfigError("no stage is left to run: what --stage, --from and --input choose has no stage in common")
     return stages
-
-
-def _model_folder(request: Request, stages: list[Stage]) -> Path | None:
-    """Return where models are read: as asked; for --input the newest run that has one, or the bundle; None: here."""
-    if request.model_dir is not None:
-        if not request.model_dir.is_dir():
-            raise ConfigError(f"--model_dir {request.model_dir} is not a folder: give a run's folder")
-        return request.model_dir.resolve()
-    if request.input_dir is None:
-        return None
-    needs = _needed_from_outside(stages)
-    for folder in (*earlier_runs(request.home), request.bundle.root):
-        if all((folder / name).is_file() for name in needs):
-            return folder
-    raise ConfigError(
-        f"no trained model: looked for {', '.join(needs)} in {request.home} and "
-        f"{request.bundle.root}. Run medkit run {request.bundle.root.name} first, or give --model_dir"
-    )
-
-
-def _needed_from_outside(stages: list[Stage]) -> list[str]:
-    made = {name for stage in stages for name in stage.makes}
-    needed = dict.fromkeys(name for stage in stages for name in stage.needs)
-    return [name for name in needed if name not in made and "*" not in name]
 
 
 def _given_files(config: Mapping[str, Any], output_dir: Path) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """What a bundle would execute, found without executing it.
 
 A MONAI configuration can run anything: any ``_target_`` is imported and called, any ``$`` string is evaluated, ``%``
-macros bring in other files, logging.conf names classes, and MONAI puts the bundle's folder first on the import path. An
-`Audit` lists all of it and says what is trusted: names of `TRUSTED_TARGETS`, parts that installed plugins declare, and
-the grammar of `medkit.expressions`.
+macros bring in other files, logging.conf names classes, MONAI puts the bundle's folder first on the import path, and a
+checkpoint is a pickle. An `Audit` lists all of it and says what is trusted: names of `TRUSTED_TARGETS`, parts that
+installed plugins declare, the grammar of `medkit.expressions`, and checkpoints of weights alone.
 
 ```python
 config = load_config([bundle / "configs/train.yaml"], {"train#trainer#max_epochs": 2})
@@ -28,10 +28,11 @@ from typing import Any
 from monai.bundle import ConfigParser
 from monai.bundle.utils import EXPR_KEY, ID_REF_KEY, MACRO_KEY
 
-from medkit.configuration import is_inside, shown, walk
-from medkit.errors import PluginError, TrustError, did_you_mean
+from medkit.configuration import is_inside, walk
+from medkit.errors import PluginError, TrustError, did_you_mean, shown
 from medkit.expressions import why_refused
 from medkit.hookspecs import HOOKS
+from medkit.pickles import PICKLES, why_not_weights
 from medkit.registry import registry
 from medkit.trusted_targets import TRUSTED_TARGETS
 
@@ -51,7 +52,8 @@ class Finding:
 
     Attributes:
         path: where, e.g. ``train#trainer``, ``logging.conf#handler_x#class`` or a file of the bundle.
-        what: ``target``, ``expression``, ``macro``, ``component``, ``requires``, ``logging`` or ``code``.
+        what: ``target``, ``expression``, ``macro``, ``component``, ``requires``, ``logging``, ``code``, ``link`` or
+            ``checkpoint``.
         value: as written.
         trusted: whether it may run unasked.
         reason: why not; empty where trusted.
@@ -109,8 +111,8 @@ def audit(
 
 def audit_bundle(root: Path, configs: Iterable[Mapping[str, Any]]) -> Audit:
     """List what the stages of a bundle would run, with its logging.conf and its folder."""
-    audits = [audit(config, logging_conf=root / "configs" / "logging.conf", bundle_root=root) for config in configs]
-    return functools.reduce(operator.or_, audits)
+    folder = audit({}, logging_conf=root / "configs" / "logging.conf", bundle_root=root)
+    return functools.reduce(operator.or_, [*map(audit, configs), folder])
 
 
 def _judge(path: str, value: Any, allowed: Collection[str]) -> Iterator[Finding]:
@@ -171,16 +173,19 @@ def _judge_logging(file: Path) -> Iterator[Finding]:
 
 
 def _find_code(root: Path) -> Iterator[Finding]:
-    """Find what Python could import from the bundle's folder, and links by which it could import from elsewhere."""
+    """Find what Python could import from the bundle's folder or unpickle, and links that lead elsewhere."""
     importable = (*importlib.machinery.all_suffixes(), ".dist-info", ".egg-info", ".egg")
     for folder, folders, files in os.walk(root):
         for path in sorted(Path(folder, name) for name in folders + files):
+            name, what, reason = path.relative_to(root).as_posix(), "code", ""
             if path.name.lower().endswith(importable):
-                yield Finding(
-                    path.relative_to(root).as_posix(), "code", "", False, "a bundle holds no code, plugins do"
-                )
-            elif path.is_symlink() and path.is_dir() and not is_inside(path, root):
-                yield Finding(path.relative_to(root).as_posix(), "code", "", False, "a link to a folder elsewhere")
+                reason = "a bundle holds no code, plugins do"
+            elif path.is_symlink() and not is_inside(path, root):
+                what, reason = "link", "leads out of the bundle"
+            elif path.suffix.lower() in PICKLES and path.is_file():
+                what, reason = "checkpoint", why_not_weights(path)
+            if reason:
+                yield Finding(name, what, "", False, reason)
 
 
 # -- what a person reads -----------------------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ def test_the_audit_sees_what_repetitions_set(tmp_path):
 def test_a_key_that_only_a_loop_has_a_use_for_is_in_use(tmp_path):
     stage = CLASSIFY | {"for": {"note": ["x", "y"]}, "config": ["train.yaml", "bce.yaml"], "set": {"part": "{note}"}}
     errors = check_bundle(write(tmp_path, [stage])).errors
-    assert errors[-1] == "no stage uses the top-level keys model_dir: remove them"
+    assert "no stage uses the top-level keys model_dir: remove them" in errors
 
 
 @pytest.mark.parametrize(

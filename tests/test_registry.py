@@ -85,7 +85,7 @@ def test_a_plugin_can_be_switched_off_by_any_of_its_names(make_plugin, monkeypat
 
 @pytest.mark.parametrize(
     "command",
-    [["--help"], ["plugins"], *([name, "--help"] for name in ("run", "compare", "tune", "expand"))],
+    [["--help"], ["plugins"], *([name, "--help"] for name in ("run", "compare", "tune", "expand", "merge"))],
 )
 def test_listing_imports_neither_torch_nor_monai_nor_numpy(command):
     code = (

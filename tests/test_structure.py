@@ -1,10 +1,13 @@
 """The house keeps its walls: who may import whom, and what lies where."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from medkit.registry import registry
 
 ROOT = Path(__file__).parent.parent
 PLUGINS = sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))
@@ -38,12 +41,20 @@ def test_a_plugin_is_listed_for_development_and_has_a_readme_and_tests(plugin):
 
 
 def test_the_core_imports_no_plugin():
-    for file in (ROOT / "medkit").glob("*.py"):
+    for file in (ROOT / "medkit").rglob("*.py"):
         assert not {n for n in imported(file) if n.startswith("medkit_")}, file
 
 
+def test_the_conformance_kit_needs_no_pytest():
+    for file in (ROOT / "medkit" / "testing").glob("*.py"):
+        assert not {n for n in imported(file) if n.split(".")[0] in ("pytest", "_pytest")}, file
+
+
 def test_the_light_core_imports_nothing_heavy():
-    light = ("__init__", "cli", "component", "hookspecs", "registry", "errors", "bundle", "files", "build", "contracts")
+    light = (
+        *("__init__", "cli", "component", "hookspecs", "registry", "compatibility"),
+        *("errors", "bundle", "files", "build", "contracts"),
+    )
     heavy = {"torch", "monai", "ignite", "numpy", "scipy"}
     for name in light:
         tree = ast.parse((ROOT / "medkit" / f"{name}.py").read_text(encoding="utf-8"))
@@ -74,3 +85,15 @@ def test_nothing_names_a_machine():
         if file.suffix in (".py", ".md", ".yaml", ".toml", ".json", ".txt", "") and file.is_file():
             text = file.read_text(encoding="utf-8")
             assert not [home for home in homes if home in text], name
+
+
+def test_every_part_of_a_kind_with_a_contract_is_held_to_it():
+    tested = {
+        name
+        for file in (ROOT / "plugins").glob("*/**/test_*.py")
+        for name in re.findall(r'^    component = "(\w+)"', file.read_text(encoding="utf-8"), re.M)
+    }
+    kinds = ("dataset", "network", "loss", "sampler", "localizer", "postprocessor")
+    ours = {f"medkit-{plugin.name.replace('_', '-')}" for plugin in PLUGINS}
+    offered = {o.component.name for kind in kinds for o in registry().of_kind(kind) if o.distribution in ours}
+    assert offered - tested == set()

@@ -377,7 +377,7 @@ def test_a_link_to_a_folder_elsewhere_is_refused(bundle, tmp_path):
     root = bundle({"configs/train.yaml": {"x": 1}, "docs/README.md": ""})
     (root / "cv2").symlink_to(tmp_path)
     (root / "more").symlink_to(root / "docs")
-    assert [(f.path, f.what) for f in audit_of(root).untrusted] == [("cv2", "code")]
+    assert [(f.path, f.what) for f in audit_of(root).untrusted] == [("cv2", "link")]
 
 
 # -- logging.conf ------------------------------------------------------------------------------------------------------

@@ -23,11 +23,6 @@ class LossConformance(Conformance):
 
     def test_it_gives_a_finite_scalar(self) -> None:
         loss = self._call(*self._example())
-        require(
-            isinstance(loss, torch.Tensor) and loss.shape == (),
-            f"a scalar tensor was asked for, {tuple(getattr(loss, 'shape', ())) or type(loss).__name__} was found: "
-            "take the mean over the batch",
-        )
         require(loss.dtype == torch.float32, f"float32 was asked for, {loss.dtype} was found")
         require(loss.isfinite(), f"a finite loss was asked for, {loss.item()} was found")
 
@@ -39,10 +34,10 @@ class LossConformance(Conformance):
     def test_the_surer_a_right_answer_the_lower_the_loss(self) -> None:
         target = self._example()[1]
         right = tuple(8 * t - 4 for t in target)
-        losses = [self._call(tuple(scale * r for r in right), target).item() for scale in (1, 0, -1)]
+        losses = [self._call(tuple(scale * r for r in right), target).item() for scale in (1, 0.5, 0, -1)]
         require(
-            losses[0] < losses[1] < losses[2],
-            f"a loss that rises from a right answer over an undecided one to a wrong one was asked for, "
+            losses == sorted(set(losses)),
+            f"a loss that rises from logits of 4 on the right side over 2 and 0 to 4 on the wrong side was asked for, "
             f"{', '.join(f'{loss:.4g}' for loss in losses)} was found: take logits, not probabilities",
         )
 
@@ -95,10 +90,13 @@ class LossConformance(Conformance):
         logits, target = self._example(unknown=True)
         before = [t.clone() for t in (*logits, *target)]
         losses = [self._call(logits, target).item() for _ in range(2)]
-        require(losses[0] == losses[1], f"the same loss twice was asked for, {losses[0]} and {losses[1]} were found")
         require(
             all(torch.equal(a.nan_to_num(9), b.nan_to_num(9)) for a, b in zip(before, (*logits, *target))),
             "logits or target were changed in place: work on a copy",
+        )
+        require(
+            str(losses[0]) == str(losses[1]),
+            f"the same loss twice was asked for, {losses[0]} and {losses[1]} were found",
         )
 
     def test_it_follows_its_logits_to_another_device(self) -> None:
@@ -133,6 +131,11 @@ class LossConformance(Conformance):
     def _call(self, logits: Any, target: Any, loss: Callable[..., Any] | None = None) -> torch.Tensor:
         with expecting("a loss of (logits, target)", "see medkit.contracts.Loss"):
             value: torch.Tensor = (loss or self.build())(*_given(logits, target))
+        require(
+            isinstance(value, torch.Tensor) and value.shape == (),
+            f"a scalar tensor was asked for, {tuple(getattr(value, 'shape', ())) or type(value).__name__} was found: "
+            "take the mean over the batch",
+        )
         return value
 
     def _gradients(self, logits: tuple[torch.Tensor, ...], target: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from monai.transforms import MapTransform, Randomizable
 
 from medkit import contracts as c
-from medkit.testing.part import Conformance, expecting, require
+from medkit.errors import MedkitError
+from medkit.testing.part import Conformance, NeedsOptions, expecting, require
 from medkit.testing.postprocessor import same
 from medkit.testing.samples import decollated_sample
 
@@ -66,8 +67,14 @@ class TransformConformance(Conformance):
         return part
 
     def _call(self, part: Any, sample: c.Sample) -> Any:
-        with expecting("a sample for a sample", "give make_sample in the test if it needs another sample"):
-            return part(sample)
+        with expecting("a sample for a sample", "copy it and return the copy"):
+            try:
+                return part(sample)
+            except Exception as error:
+                if type(self).make_sample is not TransformConformance.make_sample:
+                    raise
+                needs = f'transform "{self.component}" needs make_sample: an image that has been read is not for it'
+                raise NeedsOptions(needs) from error
 
 
 class HandlerConformance(Conformance):
@@ -100,7 +107,8 @@ class CommandConformance(Conformance):
             done.exit_code == 0, f"--help with exit code 0 was asked for, {done.exit_code} was found: {done.output}"
         )
         done = CliRunner().invoke(self.command, ["--no-such-option"])
-        require(done.exit_code == 2, f"exit code 2 for an unknown option was asked for, {done.exit_code} was found")
+        told = done.exit_code == 2 or isinstance(done.exception, MedkitError)
+        require(told, f"an error of one line for an unknown option was asked for, {done.exception!r} was found")
 
     @property
     def command(self) -> click.Command:

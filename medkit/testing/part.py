@@ -128,17 +128,15 @@ class Conformance:
     def test_its_options_are_named_and_documented(self) -> None:
         with expecting("a target that can be imported", "mend the target or what it imports"):
             target: Any = self.offer.component.load()
-        swallowed = [str(p) for p in _parameters(target) if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        parameters = inspect.signature(target).parameters.values()
+        swallowed = [str(p) for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         require(
             not swallowed,
             f"options by name were asked for, {', '.join(swallowed)} was found: name each in the signature, so that a "
             "misspelt one is an error",
         )
-        own = (
-            [t for t in inspect.getmro(target) if _package(t) == _package(target)]
-            if isinstance(target, type)
-            else [target]
-        )
+        # a class may leave it to the one that it inherits, but not to torch's
+        own = [t for t in getattr(target, "__mro__", [target]) if _package(t) == _package(target)]
         require(
             any((t.__doc__ or "").strip() for t in own),
             f"a docstring was asked for, {self.offer.component.target} has none: `medkit info` shows it",
@@ -172,10 +170,6 @@ def _left_out(reason: str) -> Callable[[Conformance], None]:
 
 def _package(target: Any) -> str:
     return str(target.__module__).partition(".")[0]
-
-
-def _parameters(target: Any) -> list[inspect.Parameter]:
-    return list(inspect.signature(target).parameters.values())
 
 
 def _shown(options: Mapping[str, Any]) -> str:

@@ -14,9 +14,10 @@ from medkit_comparison.area import areas
 from medkit_comparison.cells import BLANK, duration, notes, overview, per_class
 from medkit_comparison.command import compare, rows_of
 from medkit_comparison.cost import boxes_hit
+from medkit_comparison.csv_table import csv_lines
+from medkit_comparison.metric import METRICS
 from medkit_comparison.plot import figure_of
 from medkit_comparison.statistics import Statistics, agrees
-from medkit_comparison.table import csv_lines
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
@@ -132,7 +133,9 @@ def test_all_pairs_give_what_the_cores_sorting_gives_with_ties_and_unknown_label
     labels = np.where(random.random(70) < 0.1, np.nan, random.random(70) < share)
     scores = random.integers(0, 9, 70) / 8
     boot = Bootstrap([str(n // 3) for n in range(70)], 300, 1)
-    np.testing.assert_allclose(areas(boot, labels, scores), boot.ranking(labels, scores)[0], rtol=1e-12)
+    np.testing.assert_allclose(
+        areas(boot, labels[:, None], scores[:, None])[0], boot.ranking(labels, scores)[0], rtol=1e-12
+    )
 
 
 def simulated(random, skills, spread, images=80):
@@ -140,11 +143,11 @@ def simulated(random, skills, spread, images=80):
     labels = (np.arange(images) < images // 2).astype(float)
     shared = random.normal(size=images)  # what both techniques find hard
     rows = {}
-    for name, (skill, seeds) in skills.items():
+    for draw, (name, (skill, seeds)) in enumerate(skills.items()):
         real = skill + spread * random.normal(size=seeds)
         scores = 0.6 * shared + 0.8 * random.normal(size=(seeds, images)) + real[:, None] * labels
         known = np.broadcast_to(labels, (seeds, images))[..., None]
-        rows[name] = tested.Tested(np.ones((seeds, images), bool), known, norm.cdf(scores)[..., None])
+        rows[name] = tested.Tested(np.ones((seeds, images), bool), known, norm.cdf(scores)[..., None], draw)
     return tested.Images(["Mass"], [], None, rows)
 
 
@@ -155,7 +158,7 @@ def test_the_paired_interval_covers_the_true_difference_about_as_often_as_it_say
     low, high = (norm.cdf(skill / np.sqrt(2 + spread**2)) for skill, _ in skills.values())
     covered = []
     for _ in range(100):
-        gain = Statistics(simulated(random, skills, spread), 200, 0).difference("b", "a")["macro"]
+        gain = Statistics(simulated(random, skills, spread), METRICS["auroc"], 200, 0).difference("b", "a")["macro"]
         covered.append(gain["low"] <= high - low <= gain["high"])
     assert lowest <= np.mean(covered) <= 0.99
 

@@ -49,9 +49,10 @@ def test_each_finding_has_the_cells_of_its_own_table(table, tmp_path):
     assert [row["file"] for row in rows] == list(by_file["Edema"])
     assert [row["file"] for row in rows] != list(by_file["Mass"])
     groups = ("probability", "present", "label")
-    assert list(rows[0])[5:] == [f"{group}_{name}" for group in groups for name in FINDINGS]
+    assert list(rows[0])[5:-1] == [f"{group}_{name}" for group in groups for name in FINDINGS]
+    assert {row["format"] for row in rows} == {"medkit-predictions/1"}
     for row in rows:
-        for column in list(row)[5:]:
+        for column in list(row)[5:-1]:
             assert row[column] == by_file[column.split("_")[1]][row["file"]][column]
 
 

@@ -45,7 +45,8 @@ def test_probabilities_are_averaged_by_file_in_the_first_tables_order(table, tmp
     assert [rows[0]["present_a"], rows[0]["present_b"]] == ["0", "1"]
     assert (rows[0]["synthetic"], rows[1]["synthetic"], rows[1]["synthetic_model"]) == ("0", "1", "1")
     assert [r["label_a"] for r in rows] == ["1", "1"]
-    assert list(rows[0]) == COLUMNS
+    assert list(rows[0]) == [*COLUMNS, "format"]
+    assert {r["format"] for r in rows} == {"medkit-predictions/1"}
     assert merge([one, two, three], tmp_path) == rows
 
 
@@ -76,7 +77,7 @@ def test_what_one_model_could_not_assess_has_no_probability(table, tmp_path):
         ([row("x", 0.1, 0.2, label_a=0), row("y", 0.1, 0.2)], r"x has other labels in .*m2"),
         ([row("x", 0.1, 1.2), row("y", 0.1, 0.2)], r"gives x something that is no probability"),
         ([row("x", 0.1, float("nan")), row("y", 0.1, 0.2)], r"gives x something that is no probability"),
-        ([], r"m2/predictions.csv is no predictions.csv"),
+        ([], r"m2/predictions.csv has no rows"),
     ],
 )
 def test_tables_that_do_not_fit_are_named(table, tmp_path, second, message):

@@ -38,6 +38,14 @@ def test_effective_number_is_the_papers_sum(counts, beta):
     assert weights(showing(*counts), rule="effective", beta=beta) == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_lightest_may_be_one_in_place_of_the_mean():
+    labels = showing(80, 40, 1)
+    assert weights(labels, one="lightest") == pytest.approx([1, 2, 80])
+    assert weights(labels, one="lightest", cap=10) == pytest.approx([1, 2, 10])
+    with pytest.raises(ConfigError, match="give mean or lightest"):
+        weights(labels, one="heaviest")
+
+
 def test_effective_number_lies_between_no_weights_and_inverse_frequency():
     labels = showing(90, 10, 1)
     assert weights(labels, rule="effective", beta=0) == [1, 1, 1]

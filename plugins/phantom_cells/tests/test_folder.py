@@ -130,6 +130,8 @@ def test_folder_of_other_options_or_contents_is_an_error(made, tmp_path):
         ({"section": "tst"}, 'Did you mean "test"'),
         ({"images": 55}, "need images ≥ 56, got 55"),
         ({"minimum": 0}, "minimum ≥ 1"),
+        ({"evaluated": 1}, "images ≥ 280"),
+        ({"limit": 0}, "limit must be at least 1"),
         ({"size": 32}, "size 64 to 1024"),
         ({"seed": -1}, "seed ≥ 0"),
     ],

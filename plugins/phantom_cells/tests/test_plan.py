@@ -58,6 +58,17 @@ def test_every_class_has_ten_validation_positives_from_2800_images_on():
     assert labels[sections == "test"].sum(axis=0).min() == 20
 
 
+def test_training_is_as_skewed_as_the_real_table_while_every_class_can_be_measured():
+    labels, sections = plan(4000, 1, 0, evaluated=10)
+    training = labels[sections == "training"]
+    np.testing.assert_allclose(training.sum(axis=0), COUNTS * len(training) / IMAGES, atol=1)
+    assert training.any(axis=0).all()
+    assert training[:, 0].sum() > 1000 * training[:, 27].sum()
+    for section in ("validation", "test"):
+        assert labels[sections == section].sum(axis=0).min() >= 10
+    assert (labels.sum(axis=1) >= 1).all()
+
+
 def test_classes_keep_the_company_that_they_keep_in_the_real_table():
     labels, _ = plan(10_000, 1, 3)
     sizes = np.bincount(labels.sum(axis=1), minlength=5)[1:]

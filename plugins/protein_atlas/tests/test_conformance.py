@@ -18,7 +18,6 @@ class TestProteinAtlas(DatasetConformance):
 class TestProteinAtlasFolder(DatasetConformance):
     component = "protein_atlas_folder"
     sections = ("all",)
-    not_applicable = {"test_an_unknown_section_is_an_error": "a folder has no split: any section is all of it"}
 
     def make_dataset_dir(self, folder):
         put_images(folder)

@@ -153,7 +153,7 @@ def test_state_of_other_findings_or_options_is_refused():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ConfigError, match='rule "f2" is not one of f1, youden, sensitivity'):
+    with pytest.raises(ConfigError, match='rule "f2" is not one of f1, f1_both, youden, sensitivity, fixed'):
         part(rule="f2")
     with pytest.raises(ConfigError, match=r"sensitivity 1\.5"):
         part(sensitivity=1.5)

@@ -10,16 +10,18 @@ few = st.integers(1, 12).flatmap(lambda n: arrays(np.float32, n, elements=st.int
 
 
 def measured(positive, negative, threshold):
-    """F1, Youden's index and sensitivity at one threshold."""
+    """F1, Youden's index, the mean of the F1 of presence and absence, and sensitivity at one threshold."""
     true, false = (positive >= threshold).sum(), (negative >= threshold).sum()
     sensitivity = true / positive.size
-    return 2 * true / (positive.size + true + false), sensitivity - false / negative.size, sensitivity
+    absent = negative.size - false
+    both = true / (positive.size + true + false) + absent / (2 * absent + false + positive.size - true)
+    return 2 * true / (positive.size + true + false), sensitivity - false / negative.size, both, sensitivity
 
 
 @given(few, few)
-def test_f1_and_youden_equal_brute_force_over_all_thresholds(positive, negative):
+def test_f1_youden_and_f1_of_both_sides_equal_brute_force_over_all_thresholds(positive, negative):
     everything = [measured(positive, negative, t) for t in [*positive, *negative, np.inf]]
-    for column, rule in enumerate(("f1", "youden")):
+    for column, rule in enumerate(("f1", "youden", "f1_both")):
         found = measured(positive, negative, operating_point(positive, negative, rule))[column]
         assert found == pytest.approx(max(row[column] for row in everything))
 
@@ -27,10 +29,10 @@ def test_f1_and_youden_equal_brute_force_over_all_thresholds(positive, negative)
 @given(few, few, st.floats(0.05, 1))
 def test_fixed_sensitivity_is_the_highest_threshold_that_reaches_it(positive, negative, wanted):
     threshold = operating_point(positive, negative, "sensitivity", wanted)
-    assert measured(positive, negative, threshold)[2] >= wanted - 1e-9
+    assert measured(positive, negative, threshold)[3] >= wanted - 1e-9
     higher = [t for t in [*positive, *negative] if t > threshold]
     lower_score = [t for t in higher if (positive >= t).sum() != (positive >= threshold).sum()]
-    assert all(measured(positive, negative, t)[2] < wanted for t in lower_score)
+    assert all(measured(positive, negative, t)[3] < wanted for t in lower_score)
     assert set(higher) - set(lower_score) <= {min(positive[positive >= threshold])}
 
 
@@ -42,6 +44,12 @@ def test_never_below_a_grid_of_scikit_learn():
     for truth, score, threshold in zip(labels.T, scores.T, exact):
         grid = max(f1_score(truth, score >= t, zero_division=0) for t in np.linspace(0.01, 0.99, 99))
         assert f1_score(truth, score >= threshold) >= grid
+
+
+def test_where_nothing_is_best_said_the_threshold_is_above_all_scores():
+    positive, negative = np.array([0.1]), np.linspace(0.2, 0.9, 50)
+    assert operating_point(positive, negative, "f1_both") > 0.9
+    assert operating_point(positive, negative, "f1") <= 0.1
 
 
 def test_threshold_lies_midway_between_neighbours():

@@ -71,6 +71,23 @@ def test_half_precision_is_averaged_in_float32():
     assert augmented()(images(1, 1, 2, 2), lambda x: x.half()).dtype == torch.float32
 
 
+@pytest.mark.parametrize("axes", [[0], [1]])
+def test_quarter_turns_and_one_axis_are_the_eight_symmetries_of_a_square(axes):
+    x = images(2, 1, 5, 5)
+    ways = [(k, flip) for k in range(4) for flip in ([], [2])]
+    views = [lopsided(x.rot90(k, (2, 3)).flip(flip)).sigmoid().flip(flip).rot90(-k, (2, 3)) for k, flip in ways]
+    averaged = augmented(axes=axes, quarter_turns=True)(x, lopsided)
+    torch.testing.assert_close(averaged.sigmoid(), torch.stack(views).mean(0))
+    turned = augmented(axes=axes, quarter_turns=True)(x.rot90(1, (2, 3)), lopsided)
+    torch.testing.assert_close(turned, averaged.rot90(1, (2, 3)))
+
+
+def test_quarter_turns_of_an_image_that_is_not_square_come_back_in_its_shape():
+    x = images(2, 1, 4, 7)
+    torch.testing.assert_close(augmented(quarter_turns=True)(x, pointwise), pointwise(x))
+    assert augmented(quarter_turns=True)(x, lambda view: view.mean((2, 3))).shape == (2, 1)
+
+
 def test_gradients_flow_to_the_network():
     network = nn.Conv2d(1, 1, 3, padding=1)
     augmented()(images(1, 1, 4, 4), network).sum().backward()
@@ -97,6 +114,7 @@ def test_volumes_have_a_third_axis():
         ({"axes": [1, 1]}, "each once"),
         ({"label_mode": "soft"}, "choose multilabel or multiclass"),
         ({"axis": 1}, 'Did you mean "axes"'),
+        ({"axes": [0, 1], "quarter_turns": True}, "give one axis, 0 or 1, or none"),
     ],
 )
 def test_a_wrong_option_says_what_to_give(options, message):

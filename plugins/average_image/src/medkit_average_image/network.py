@@ -81,7 +81,7 @@ class AverageImage(nn.Module):
         """
         if images.shape[1:] != self.average_image.shape:
             raise DataError(describe_shapes(self.average_image, images[0]))
-        if not self.fitted:
+        if not torch.compiler.is_compiling() and not self.fitted:  # a graph cannot ask for values
             raise ConfigError(
                 "average_image: there is no average image yet: put the handler average_image into training, or load a "
                 "checkpoint that was trained with it"

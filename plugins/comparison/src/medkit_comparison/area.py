@@ -1,4 +1,4 @@
-"""The AUROC of one class over many resamples at once."""
+"""The AUROC of every class over many resamples at once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ _FEW = 2000
 
 
 def areas(boot: Bootstrap, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the (R+1,) AUROC, exact with ties, as `medkit.intervals.Bootstrap.ranking` does.
+    """Return the (K,R+1) AUROC, exact with ties, as `medkit.intervals.Bootstrap.ranking` does.
 
     Args:
         boot: the resamples of the images' patients.
-        labels: (N,), 1 present, 0 absent, NaN unknown (skipped).
-        scores: (N,), higher = more likely present.
+        labels: (N,K), 1 present, 0 absent, NaN unknown (skipped).
+        scores: (N,K), higher = more likely present.
 
     Returns:
         NaN where a resample has not both positives and negatives.
     """
+    return np.array([_area(boot, *of) for of in zip(labels.T, scores.T)])
+
+
+def _area(boot: Bootstrap, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     if labels.size > _FEW:
         return boot.ranking(labels, scores)[0]
     positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from medkit_comparison.metric import METRICS, Metric
 from medkit_comparison.statistics import FEW
 
 CHANCE = "†"
-"""Marks an interval that includes an AUROC of 0.5."""
+"""Marks an interval that includes what guessing gives."""
 SPARSE = "‡"
-"""Marks an interval that rests on very few positives or negatives."""
+"""Marks an interval that rests on very few positives, or negatives where they count."""
 BLANK = "–"
 Results = Mapping[str, Any]
 Table = list[list[str]]
@@ -18,8 +19,8 @@ Table = list[list[str]]
 
 
 def overview(results: Results) -> Table:
-    """Return a line a row: macro AUROC, difference, verdict, boxes hit, cost; without columns that nothing fills."""
-    difference = f"Δ to {results['against']}"
+    """Return a line a row: macro score, difference, verdict, boxes hit, cost; without columns that nothing fills."""
+    metric, difference = METRICS[results["metric"]], f"Δ to {results['against']}"
     lines = []
     for row in results["rows"]:
         gain = row["difference"]
@@ -27,7 +28,7 @@ def overview(results: Results) -> Table:
             {
                 "": row["name"],
                 "Runs": str(len(row["runs"])),
-                "Macro AUROC": interval(row["auroc"]["macro"]),
+                f"Macro {metric.title}": interval(row[metric.name]["macro"]),
                 difference: _gain(gain, row["images"], results["against"]) if gain else "",
                 "Verdict": gain["verdict"] if gain else "",
                 "Report": row["report"] or "",
@@ -44,18 +45,19 @@ def overview(results: Results) -> Table:
 
 
 def per_class(results: Results) -> Table:
-    """Return a line a row with the AUROC of every finding; the header counts the positives."""
-    findings, positives = results["findings"], []
+    """Return a line a row with the score of every finding; the header counts the positives."""
+    metric, findings, rows, positives = METRICS[results["metric"]], results["findings"], results["rows"], []
     for finding in findings:
-        counts = sorted({row["auroc"]["per_class"][finding]["n"] for row in results["rows"]})
+        counts = sorted({row[metric.name]["per_class"][finding]["n"] for row in rows})
         positives.append(str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}")
-    lines = [[row["name"], *(interval(row["auroc"]["per_class"][f]) for f in findings)] for row in results["rows"]]
-    return [["AUROC (positives)", *(f"{name} ({count})" for name, count in zip(findings, positives))], *lines]
+    lines = [[row["name"], *(interval(row[metric.name]["per_class"][f]) for f in findings)] for row in rows]
+    return [[f"{metric.title} (positives)", *(f"{name} ({count})" for name, count in zip(findings, positives))], *lines]
 
 
 def notes(results: Results) -> Iterator[str]:
     """Yield what must be known to read the numbers."""
-    what = "patients" if results["patients_known"] else "images"
+    metric, what = METRICS[results["metric"]], "patients" if results["patients_known"] else "images"
+    scores = [score for row in results["rows"] for score in _scores(row, metric)]
     yield f"[…]: 95 % intervals, {results['resamples']} resamples of {what}, the same in all rows; Δ is paired."
     if results["against"] not in [row["name"] for row in results["rows"]]:
         yield f"There is no row {results['against']}, so nothing is compared with it."
@@ -65,11 +67,11 @@ def notes(results: Results) -> Iterator[str]:
         yield "Rows of several runs: means over runs; seeds are resampled too."
     if any(len(row["runs"]) == 1 for row in results["rows"]):
         yield "The interval of a single run does not hold the noise of training it again."
-    yield f"{_counted(results)}."
-    if any(s["includes_chance"] for row in results["rows"] for s in _scores(row)):
-        yield f"{CHANCE} the interval includes 0.5, what guessing gives."
-    if any(s.get("few") and s["low"] is not None for row in results["rows"] for s in _scores(row)):
-        yield f"{SPARSE} fewer than {FEW} positives or negatives: the interval says little."
+    yield f"{_counted(results, metric)}."
+    if any(score.get("includes_chance") for score in scores):
+        yield f"{CHANCE} the interval includes {metric.chance}, what guessing gives."
+    if any(score.get("few") and score["low"] is not None for score in scores):
+        yield f"{SPARSE} fewer than {FEW} {' or '.join(metric.sides)}: the interval says little."
     if any(row["seconds"] is not None for row in results["rows"]):
         yield "Training: wall time of a run's own history, without what it started from."
     if any(row["boxes"] for row in results["rows"]):
@@ -115,9 +117,12 @@ def _boxes(boxes: Mapping[str, Any] | None) -> str:
     return "" if boxes is None else f"{interval(boxes)}, {boxes['hits']:g} of {boxes['n']}"
 
 
-def _counted(results: Results) -> str:
-    """Return how many images and patients the rows rest on."""
+def _counted(results: Results, metric: Metric) -> str:
+    """Return how many images and patients the rows rest on, and for F1 how many classes."""
     what = [f"{row['images']} images" + _of(row, results["patients_known"]) for row in results["rows"]]
+    if metric.name == "f1":
+        of = len(results["findings"])
+        what = [f"{said}, {row['classes']} of {of} classes in the mean" for said, row in zip(what, results["rows"])]
     if len(set(what)) == 1:
         return f"Tested on {what[0]}"
     return "Tested on: " + "; ".join(f"{row['name']} {said}" for row, said in zip(results["rows"], what))
@@ -128,5 +133,5 @@ def _of(row: Mapping[str, Any], patients: bool) -> str:
     return (f" of {row['patients']} patients" if patients else "") + missed
 
 
-def _scores(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return [row["auroc"]["macro"], *row["auroc"]["per_class"].values()]
+def _scores(row: Mapping[str, Any], metric: Metric) -> Sequence[Mapping[str, Any]]:
+    return [row[metric.name]["macro"], *row[metric.name]["per_class"].values()]

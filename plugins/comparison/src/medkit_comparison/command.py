@@ -15,6 +15,7 @@ _FILES = ("comparison.png", "comparison.md", "comparison.csv", "comparison.json"
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="[NAME=]RUN...")
+@click.option("--metric", default="auroc", show_default=True, help="auroc: of probabilities; f1: of decisions.")
 @click.option("--against", metavar="NAME", help="The row that all others are compared with.  [default: the first]")
 @click.option("--patients", metavar="FILE", help="CSV with the columns image and patient_id.")
 @click.option("--resamples", type=click.IntRange(100), default=2000, show_default=True, help="For the intervals.")

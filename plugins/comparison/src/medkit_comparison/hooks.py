@@ -11,7 +11,7 @@ def medkit_handlers():
         Component(
             "comparison_table",
             "medkit_comparison.table:ComparisonTable",
-            "finished runs to one table and one plot: AUROC, paired differences, boxes hit, time, parameters",
+            "finished runs to one table and one plot: AUROC or F1, paired differences, boxes hit, time, parameters",
             _PAPER,
         )
     ]

@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 
 from medkit.files import whole
 from medkit.plot_style import BLUE, METADATA, ORANGE, STYLE
-from medkit_comparison.statistics import CHANCE, HELPED, HURT, UNCLEAR
+from medkit_comparison.metric import METRICS
+from medkit_comparison.statistics import HELPED, HURT, UNCLEAR
 
 ACROSS = 4
 """Panels in a line."""
@@ -31,8 +32,8 @@ _MARKS = {
 """Verdict → marker, edge, face and legend: colours of Okabe and Ito, and a shape each for those who see none."""
 _STYLE = {**STYLE, "font.size": 9, "axes.titlesize": 9}
 Scores = Sequence[Mapping[str, Any] | None]
-Panel = tuple[str, Scores, float | None]
-"""Title, a score a row, and the value that means nothing was gained."""
+Panel = tuple[str, Scores, float | None, Sequence[str]]
+"""Title, a score a row, the value that means nothing was gained, and what to write beside each row, if anything."""
 
 
 def save_plot(results: Mapping[str, Any], path: Path) -> None:
@@ -42,8 +43,8 @@ def save_plot(results: Mapping[str, Any], path: Path) -> None:
 
 
 def figure_of(results: Mapping[str, Any]) -> Figure:
-    """Return the figure of ``comparison.json``: macro AUROC, difference and boxes hit, then a panel a finding."""
-    rows = results["rows"]
+    """Return the figure of ``comparison.json``: macro score, difference and boxes hit, then a panel a finding."""
+    rows, metric = results["rows"], METRICS[results["metric"]]
     groups = [_overview(results), _per_class(results)]
     lines = [panels[start : start + ACROSS] for panels in groups for start in range(0, len(panels), ACROSS)]
     height = len(lines) * (_HEAD + _LINE * len(rows)) + 0.7
@@ -52,8 +53,10 @@ def figure_of(results: Mapping[str, Any]) -> Figure:
     names = [textwrap.shorten(row["name"], 40, placeholder=" …") for row in rows]
     verdicts = [_verdict(row) for row in rows]
     for panels, line in zip(axes, lines):
-        for panel, (title, scores, nothing) in zip(panels, line):
+        for panel, (title, scores, nothing, beside) in zip(panels, line):
             _draw(panel, title, scores, nothing, verdicts)
+            for place, text in enumerate(beside):
+                panel.text(1.03, place, text, va="center", transform=panel.get_yaxis_transform(), in_layout=False)
         panels[0].set_yticks(range(len(rows)), names)
         for panel in panels[len(line) :]:
             panel.remove()
@@ -62,7 +65,7 @@ def figure_of(results: Mapping[str, Any]) -> Figure:
         for verdict, (marker, edge, face, label) in _MARKS.items()
         if verdict in verdicts
     ]
-    legend = f"macro AUROC, paired difference to {results['against']}"
+    legend = f"macro {metric.title}, paired difference to {'the row named' if _ladder(results) else results['against']}"
     figure.legend(handles=handles, title=legend, loc="outside lower center", ncols=len(handles), frameon=False)
     synthetic = "SYNTHETIC test images" if results["synthetic"] else ""
     figure.suptitle(": ".join(filter(None, (results["title"], synthetic))) or None)
@@ -70,20 +73,28 @@ def figure_of(results: Mapping[str, Any]) -> Figure:
 
 
 def _overview(results: Mapping[str, Any]) -> list[Panel]:
-    rows = results["rows"]
-    gains = [row["difference"] and row["difference"]["macro"] for row in rows]
-    boxes = [row["boxes"] for row in rows]
-    panels: list[Panel] = [
-        ("Macro AUROC", [row["auroc"]["macro"] for row in rows], CHANCE),
-        (f"Difference to {textwrap.shorten(results['against'], 24, placeholder=' …')}", gains, 0.0),
-        ("True boxes hit (IoU > 0.3)", boxes, None),
-    ]
+    rows, metric = results["rows"], METRICS[results["metric"]]
+    gained = [row["difference"] for row in rows]
+    gains = [gain and gain["macro"] for gain in gained]
+    macro: Panel = (f"Macro {metric.title}", [row[metric.name]["macro"] for row in rows], metric.chance, [])
+    boxes: Panel = ("True boxes hit (IoU > 0.3)", [row["boxes"] for row in rows], None, [])
+    if _ladder(results):  # last, for there is room beside it
+        others = [f"to {_short(gain['against'])}" if gain else "" for gain in gained]
+        panels = [macro, boxes, ("Difference", gains, 0.0, others)]
+    else:
+        panels = [macro, (f"Difference to {_short(results['against'])}", gains, 0.0, []), boxes]
     return [panel for panel in panels if any(panel[1])]
 
 
 def _per_class(results: Mapping[str, Any]) -> list[Panel]:
+    metric = METRICS[results["metric"]]
     return [
-        (f"AUROC {finding}", [row["auroc"]["per_class"][finding] for row in results["rows"]], CHANCE)
+        (
+            f"{metric.title} {finding}",
+            [row[metric.name]["per_class"][finding] for row in results["rows"]],
+            metric.chance,
+            [],
+        )
         for finding in results["findings"]
     ]
 
@@ -103,6 +114,15 @@ def _draw(panel: Axes, title: str, scores: Scores, nothing: float | None, verdic
         panel.errorbar(score["value"], place, xerr=span, **looks)
     panel.set_yticks(range(len(scores)), [])
     panel.set_ylim(len(scores) - 0.5, -0.5)
+
+
+def _ladder(results: Mapping[str, Any]) -> bool:
+    """Return whether a row is compared with another than the table's."""
+    return any(row["difference"] and row["difference"]["against"] != results["against"] for row in results["rows"])
+
+
+def _short(name: str) -> str:
+    return textwrap.shorten(name, 24, placeholder=" …")
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

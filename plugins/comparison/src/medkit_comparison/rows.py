@@ -13,7 +13,7 @@ from medkit_comparison.run_folder import PREDICTIONS
 
 FOUND = ("+", "-", "0")
 """What a report may have found: it helped, it hurt, it made no difference."""
-_OPTIONS = ("name", "runs", "against", "report", "note")
+_OPTIONS = ("name", "runs", "predictions", "against", "report", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Row:
     Attributes:
         name: shown in the table.
         folders: its runs: seeds, or folds.
+        predictions: the file that it rests on, in each folder.
         against: the row that it is compared with; None: the table's.
         report: one of `FOUND`, or None where no report speaks of it.
         note: free text.
@@ -30,9 +31,15 @@ class Row:
 
     name: str
     folders: tuple[Path, ...]
+    predictions: str = PREDICTIONS
     against: str | None = None
     report: str | None = None
     note: str = ""
+
+    @property
+    def tables(self) -> list[Path]:
+        """The predictions of each run."""
+        return [folder / self.predictions for folder in self.folders]
 
 
 def parse_rows(
@@ -43,7 +50,7 @@ def parse_rows(
     With ``partial``, folders without predictions are left out, and so are rows that have no other.
 
     Raises:
-        ConfigError: fewer than two rows, an option is missing or wrong, a name or a run comes twice.
+        ConfigError: fewer than two rows, an option is missing or wrong, a name comes twice, or a run's predictions do.
         DataError: a pattern matches no folder.
     """
     asked = [_row(options, run_dir, partial) for options in given]
@@ -56,8 +63,8 @@ def parse_rows(
         raise ConfigError(f"compare: two rows or more are compared, {found} is there: {do}")
     owner: dict[Path, str] = {}
     for row in rows:
-        for folder in row.folders:
-            if (real := folder.resolve()) in owner:
+        for folder, table in zip(row.folders, row.tables):
+            if (real := table.resolve()) in owner:
                 where = " and ".join(f'"{name}"' for name in dict.fromkeys((owner[real], row.name)))
                 raise ConfigError(f"compare: the run {folder} comes twice, in {where}: name it once")
             owner[real] = row.name
@@ -85,20 +92,25 @@ def _row(given: Mapping[str, Any], run_dir: Path, partial: bool) -> Row:
     if report not in (None, *FOUND):
         raise ConfigError(f'compare: report "{report}" of row "{name}" is none of {", ".join(FOUND)}')
     patterns = [given["runs"]] if isinstance(given["runs"], str) else given["runs"]
-    folders = [folder for pattern in patterns for folder in _folders(str(pattern), run_dir, name, partial)]
-    return Row(name, tuple(folders), given.get("against"), report, str(given.get("note") or ""))
+    predictions = str(given.get("predictions") or PREDICTIONS)
+    holding = predictions if partial else None
+    folders = [folder for pattern in patterns for folder in _folders(str(pattern), run_dir, name, holding)]
+    return Row(name, tuple(folders), predictions, given.get("against"), report, str(given.get("note") or ""))
 
 
-def _folders(pattern: str, run_dir: Path, name: str, partial: bool) -> list[Path]:
-    """Return a folder, or those that a pattern matches, each once although ``latest`` links to another."""
+def _folders(pattern: str, run_dir: Path, name: str, holding: str | None) -> list[Path]:
+    """Return a folder, or those that a pattern matches, each once although ``latest`` links to another.
+
+    With ``holding``, none that lacks this file.
+    """
     exact = run_dir / pattern
     if exact.exists() or not glob.has_magic(pattern):  # a folder's name may look like a pattern: "run [1]"
-        return [] if partial and not (exact / PREDICTIONS).is_file() else [exact]
+        return [] if holding and not (exact / holding).is_file() else [exact]
     # Path.glob takes no absolute pattern
     matches = sorted(glob.glob(str(Path(glob.escape(str(run_dir))) / pattern)))  # noqa: PTH207
     folders = {path.resolve(): path for path in map(Path, matches) if path.is_dir()}
-    if partial:
-        return [path for path in folders.values() if (path / PREDICTIONS).is_file()]
+    if holding:
+        return [path for path in folders.values() if (path / holding).is_file()]
     if not folders:
         raise DataError(f'row "{name}": no folder matches {exact}: run what makes it')
     return list(folders.values())

@@ -35,9 +35,10 @@ class Run:
         files: N paths, as the run saw them.
         patients: N ids, or None where the predictions name no patient.
         labels: (N,K), 1 present, 0 absent, NaN unknown.
-        probabilities: (N,K), NaN where the image could not be assessed.
+        predicted: (N,K) probabilities, or decisions 0 and 1; NaN where the image could not be assessed.
         synthetic: some image was made by a program.
-        boxes: ``value, low, high, n`` of the hit rate at an IoU above 0.3, or None without boxes.
+        boxes: ``value, low, high, n`` of the hit rate at an IoU above 0.3, or None without boxes, or where the
+            predictions are not those that ``metrics.json`` tells of.
         seconds: of training, or None without a history.
         parameters: of the network, or None without a model.
         training_images: that the model's card names, or None.
@@ -48,7 +49,7 @@ class Run:
     files: list[str]
     patients: list[str] | None
     labels: np.ndarray
-    probabilities: np.ndarray
+    predicted: np.ndarray
     synthetic: bool
     boxes: dict[str, Any] | None
     seconds: float | None
@@ -56,20 +57,24 @@ class Run:
     training_images: int | None
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, path: Path, column: str) -> Run:
     """Read a run's folder; what it cost is None where the files that tell are missing.
+
+    Args:
+        folder: of the run.
+        path: its predictions.
+        column: ``probability`` or ``present``: the columns to read beside ``label_…``.
 
     Raises:
         DataError: it is no run, a stage has not run, or a file cannot be read.
         CheckpointError: the model or its card is damaged.
     """
-    _require_finished(folder)
-    path = folder / PREDICTIONS
+    _require_finished(folder, path)
     rows = _table(path, ("file", "status"))
     labelled = [name.removeprefix("label_") for name in rows[0] if name.startswith("label_")]
-    findings = [name for name in labelled if f"probability_{name}" in rows[0]]
+    findings = [name for name in labelled if f"{column}_{name}" in rows[0]]
     if not findings:
-        raise DataError(f"{path} has no columns label_… and probability_…: evaluate on labelled images")
+        raise DataError(f"{path} has no columns label_… and {column}_…: evaluate labelled images with what makes both")
     files = [row["file"] for row in rows]
     if len(set(files)) < len(files):
         twice = next(name for name in files if files.count(name) > 1)
@@ -82,22 +87,25 @@ def read_run(folder: Path) -> Run:
         files,
         [row["patient_id"] for row in rows] if "patient_id" in rows[0] else None,
         _numbers(path, rows, "label", findings),
-        _numbers(path, rows, "probability", findings),
+        _numbers(path, rows, column, findings),
         any(row.get("synthetic") == "1" for row in rows),
-        _boxes(folder / "metrics.json"),
+        _boxes(folder / "metrics.json") if path == folder / PREDICTIONS else None,
         _seconds(folder / "history.csv"),
         _parameters(model) if model.is_file() else None,
         card.images if card else None,
     )
 
 
-def _require_finished(folder: Path) -> None:
+def _require_finished(folder: Path, path: Path) -> None:
+    if path.is_file():
+        return
     if not any((folder / name).exists() for name in _TRACES):
         what = "is no run: it holds none of what medkit run leaves" if folder.is_dir() else "is no folder"
         raise DataError(f"{folder} {what}: name a folder such as runs/BUNDLE/latest")
-    if not (folder / PREDICTIONS).is_file():
-        stage, file = next(item for item in _STAGES.items() if not (folder / item[1]).is_file())
-        raise DataError(f"{folder} is not finished: stage {stage} has not made {file}: run the bundle to its end")
+    if path != folder / PREDICTIONS:
+        raise DataError(f"{path} is not there: run the stage that makes it")
+    stage, file = next(item for item in _STAGES.items() if not (folder / item[1]).is_file())
+    raise DataError(f"{folder} is not finished: stage {stage} has not made {file}: run the bundle to its end")
 
 
 def _table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -122,8 +130,8 @@ def _numbers(path: Path, rows: list[dict[str, str]], group: str, findings: list[
     except ValueError as error:
         raise DataError(f'{path}: {error} in a column "{group}_…"') from error
     known = numbers[~np.isnan(numbers)]
-    if (known < 0).any() or (known > 1).any() or (group == "label" and not np.isin(known, (0, 1)).all()):
-        raise DataError(f'{path}: a number in a column "{group}_…" is none of a {group}')
+    if (known < 0).any() or (known > 1).any() or (group != "probability" and not np.isin(known, (0, 1)).all()):
+        raise DataError(f'{path}: a number in a column "{group}_…" is out of place')
     return numbers
 
 

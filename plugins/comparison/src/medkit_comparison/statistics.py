@@ -1,4 +1,4 @@
-"""AUROC of rows and paired differences between them, over resamples of patients and of seeds."""
+"""Scores of rows and paired differences between them, over resamples of patients and of seeds."""
 
 from __future__ import annotations
 
@@ -9,55 +9,59 @@ import numpy as np
 
 from medkit.errors import DataError
 from medkit.intervals import Bootstrap, Score, macro_mean, ratio
-from medkit_comparison.area import areas
+from medkit_comparison.metric import Metric
 from medkit_comparison.tested import Images, Tested
 
 HELPED, HURT, UNCLEAR = "helped", "hurt", "no clear difference"
-CHANCE = 0.5
-"""The AUROC of guessing."""
 FEW = 5
-"""Positives or negatives below which resamples say little of a class."""
+"""Positives, or negatives where they count, below which resamples say little of a class."""
 _ROUNDING = 1e-12
 """What a difference may be off from 0 by rounding alone."""
 _MEANT = {"+": HELPED, "-": HURT, "0": UNCLEAR}
 
 
 class Statistics:
-    """All rows' AUROC under the same resamples, computed once for each set of images.
+    """All rows' scores under the same resamples, computed once for each set of images.
 
     Args:
         images: of all rows.
+        metric: that the rows are compared by.
         resamples: R.
         seed: of the resamples.
     """
 
-    def __init__(self, images: Images, resamples: int, seed: int) -> None:
-        self.images, self.resamples, self.seed = images, resamples, seed
+    def __init__(self, images: Images, metric: Metric, resamples: int, seed: int) -> None:
+        self.images, self.metric, self.resamples, self.seed = images, metric, resamples, seed
         self._bootstraps: dict[bytes, Bootstrap] = {}
-        self._areas: dict[tuple[str, bytes], np.ndarray] = {}
+        self._values: dict[tuple[str, bytes], np.ndarray] = {}
 
     def scores(self, name: str) -> dict[str, Any]:
-        """Return ``images, patients, not_measured, auroc`` (``macro`` and ``per_class``) and ``not_measurable``."""
-        row = self.images.rows[name]
+        """Return ``images, patients, not_measured, not_measurable``, ``classes`` in the mean, and the metric's scores.
+
+        They are under its name: ``macro`` and ``per_class``.
+        """
+        row, sides = self.images.rows[name], self.metric.sides
         truth, known = _truth(row), row.known
         if not known.any():
             raise DataError(f'row "{name}": none of its {row.tested.any(axis=0).sum()} images could be measured')
-        macro, per_class = self._scored(self._area(name, known), known, truth)
+        macro, per_class = self._scored(self._drawn(name, known), known, truth)
         missing = {}
         for k, finding in enumerate(self.images.findings):
-            if lacks := _lacks(truth[:, k]):
+            if lacks := _lacks(truth[:, k], sides):
                 missing[finding] = lacks
-            elif few := sum(bool(_lacks(labels[:, k])) for labels in row.labels):
-                missing[finding] = f"{few} of {len(row.labels)} runs have not both positives and negatives"
+            elif few := sum(bool(_lacks(labels[:, k], sides)) for labels in row.labels):
+                have = f"{'not both' if len(sides) > 1 else 'no'} {' and '.join(sides)}"
+                missing[finding] = f"{few} of {len(row.labels)} runs have {have}"
         boot = self._bootstrap(known)
         return {
             "images": macro["n"],
             "patients": boot.patients,
             "not_measured": int((row.tested.any(axis=0) & ~known.any(axis=1)).sum()),
-            "auroc": {
-                "macro": macro | {"includes_chance": _includes(macro, CHANCE)},
+            "classes": sum(score["value"] is not None for score in per_class.values()),
+            self.metric.name: {
+                "macro": macro | self._chance(macro),
                 "per_class": {
-                    finding: score | {"includes_chance": _includes(score, CHANCE), "few": _few(truth[:, k])}
+                    finding: score | self._chance(score) | {"few": _few(truth[:, k], sides)}
                     for k, (finding, score) in enumerate(per_class.items())
                 },
             },
@@ -75,7 +79,7 @@ class Statistics:
             raise DataError(
                 f'rows "{name}" and "{against}" have no test image in common: compare runs that tested the same images'
             )
-        gain = self._area(name, both) - self._area(against, both)
+        gain = self._drawn(name, both) - self._drawn(against, both)
         macro, per_class = self._scored(gain, both, _truth(self.images.rows[name]))
         return {"against": against, "macro": macro, "per_class": per_class, "verdict": verdict(macro)}
 
@@ -89,29 +93,33 @@ class Statistics:
             )
         return self._bootstraps[key]
 
-    def _area(self, name: str, known: np.ndarray) -> np.ndarray:
-        """Return the (K,R+1) AUROC of a row over the (N,K) known cells; NaN for a class without both sides."""
-        if (key := (name, known.tobytes())) in self._areas:
-            return self._areas[key]
+    def _chance(self, score: Mapping[str, Any]) -> dict[str, bool]:
+        """Return ``includes_chance``; nothing where there is no chance to speak of."""
+        chance = self.metric.chance
+        if chance is None:
+            return {}
+        return {"includes_chance": score["low"] is not None and score["low"] <= chance <= score["high"]}
+
+    def _drawn(self, name: str, known: np.ndarray) -> np.ndarray:
+        """Return the (K,R+1) scores of a row over the (N,K) known cells; NaN for a class that lacks a side."""
+        if (key := (name, known.tobytes())) in self._values:
+            return self._values[key]
         row, boot, used = self.images.rows[name], self._bootstrap(known), known.any(axis=1)
-        weights = _weights(row, self.resamples, [self.seed, list(self.images.rows).index(name)])
+        weights = _weights(row, self.resamples, [self.seed, row.draw])
         labels = np.where(known, row.labels, np.nan)[:, used]
-        out = []
-        for k in range(known.shape[1]):
-            drawn = np.array([areas(boot, *run) for run in zip(labels[..., k], row.probabilities[:, used, k])])
-            counted = weights * ~np.isnan(drawn) * ~np.isnan(drawn[:, :1])
-            out.append(ratio((counted * np.nan_to_num(drawn)).sum(axis=0), counted.sum(axis=0)))
-        self._areas[key] = np.array(out)
-        return self._areas[key]
+        runs = np.array([self.metric.values(boot, *run) for run in zip(labels, row.predicted[:, used])])
+        counted = weights[:, None] * ~np.isnan(runs) * ~np.isnan(runs[..., :1])
+        self._values[key] = ratio((counted * np.nan_to_num(runs)).sum(axis=0), counted.sum(axis=0))
+        return self._values[key]
 
     def _scored(self, drawn: np.ndarray, known: np.ndarray, truth: np.ndarray) -> tuple[dict, dict[str, dict]]:
         """Return the macro score of (K,R+1) values, n images, and the scores of the classes, n positives."""
         boot = self._bootstrap(known)
         macro = boot.score(macro_mean(list(drawn), self.resamples + 1), int(known.any(axis=1).sum()))
-        per_class: Mapping[str, Score] = {
-            finding: boot.score(drawn[k], int((truth[:, k][known[:, k]] == 1).sum()), _lacks(truth[known[:, k], k]))
-            for k, finding in enumerate(self.images.findings)
-        }
+        per_class: dict[str, Score] = {}
+        for k, finding in enumerate(self.images.findings):
+            labels = truth[known[:, k], k]
+            per_class[finding] = boot.score(drawn[k], int((labels == 1).sum()), _lacks(labels, self.metric.sides))
         return macro.to_json(), {finding: score.to_json() for finding, score in per_class.items()}
 
 
@@ -154,14 +162,10 @@ def _truth(row: Tested) -> np.ndarray:
     return np.where((row.labels == 1).any(axis=0), 1.0, np.where((row.labels == 0).any(axis=0), 0.0, np.nan))
 
 
-def _lacks(labels: np.ndarray) -> str:
-    sides = [name for name, value in (("positives", 1), ("negatives", 0)) if not (labels == value).any()]
-    return f"no {' and '.join(sides)}" if sides else ""
+def _lacks(labels: np.ndarray, sides: Mapping[str, int]) -> str:
+    lacking = [name for name, value in sides.items() if not (labels == value).any()]
+    return f"no {' and '.join(lacking)}" if lacking else ""
 
 
-def _few(labels: np.ndarray) -> bool:
-    return bool(min((labels == 1).sum(), (labels == 0).sum()) < FEW)
-
-
-def _includes(score: Mapping[str, Any], value: float) -> bool:
-    return score["low"] is not None and score["low"] <= value <= score["high"]
+def _few(labels: np.ndarray, sides: Mapping[str, int]) -> bool:
+    return any((labels == value).sum() < FEW for value in sides.values())

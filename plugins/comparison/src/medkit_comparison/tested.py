@@ -24,12 +24,14 @@ class Tested:
     Attributes:
         tested: (S,N) bool: the run was shown the image.
         labels: (S,N,K), NaN where unknown, not assessed or not shown.
-        probabilities: (S,N,K), NaN likewise.
+        predicted: (S,N,K) probabilities or decisions, NaN likewise.
+        draw: rows of one number rest on the same models, and so on the same draws of them.
     """
 
     tested: np.ndarray
     labels: np.ndarray
-    probabilities: np.ndarray
+    predicted: np.ndarray
+    draw: int
 
     @property
     def known(self) -> np.ndarray:
@@ -62,14 +64,14 @@ def align(rows: Sequence[Row], runs: Mapping[Path, Run], patients: str | None = 
 
     Args:
         rows: of the table.
-        runs: folder → run.
+        runs: path of the predictions → run, in the rows' order.
         patients: CSV of images and patients, in place of what predictions.csv says.
 
     Raises:
-        DataError: no finding in common, an image has other labels in another run, has no probability, or is not in
+        DataError: no finding in common, an image has other labels in another run, has no prediction, or is not in
             ``patients``.
     """
-    every = [runs[folder] for row in rows for folder in row.folders]
+    every = list(runs.values())
     findings = [name for name in every[0].findings if all(name in run.findings for run in every)]
     if not findings:
         raise DataError(f"the runs have no finding in common: {every[0].folder} knows {', '.join(every[0].findings)}")
@@ -81,16 +83,16 @@ def align(rows: Sequence[Row], runs: Mapping[Path, Run], patients: str | None = 
     belongs: list[str | None] = [None] * len(names)
     find = _Patients(patients).find if patients else None
     filled: dict[Path, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-    for run, end in zip(every, ends):
+    for (path, run), end in zip(runs.items(), ends):
         at, columns = np.array([place[name] for name in end]), [run.findings.index(name) for name in findings]
-        shown, labels, probabilities = (
+        shown, labels, predicted = (
             np.zeros(len(names), bool),
             np.full_like(truth, np.nan),
             np.full_like(truth, np.nan),
         )
-        shown[at], labels[at], probabilities[at] = True, run.labels[:, columns], run.probabilities[:, columns]
-        if (bad := ~np.isnan(labels) & np.isnan(probabilities)).any():
-            raise DataError(f"{run.folder}: {names[np.argwhere(bad)[0, 0]]} has a label and no probability")
+        shown[at], labels[at], predicted[at] = True, run.labels[:, columns], run.predicted[:, columns]
+        if (bad := ~np.isnan(labels) & np.isnan(predicted)).any():
+            raise DataError(f"{path}: {names[np.argwhere(bad)[0, 0]]} has a label and no prediction")
         if (other := (labels != truth) & ~np.isnan(labels) & ~np.isnan(truth)).any():
             n, k = np.argwhere(other)[0]
             raise DataError(
@@ -101,8 +103,12 @@ def align(rows: Sequence[Row], runs: Mapping[Path, Run], patients: str | None = 
         for n, file, patient in zip(at, run.files, run.patients or [None] * len(at)):
             if belongs[n] is None:
                 belongs[n] = find(file) if find else patient or None
-        filled[run.folder] = shown, labels, probabilities
-    tested = {row.name: Tested(*map(np.stack, zip(*(filled[folder] for folder in row.folders)))) for row in rows}
+        filled[path] = shown, labels, predicted
+    models = [row.folders for row in rows]
+    tested = {
+        row.name: Tested(*map(np.stack, zip(*(filled[path] for path in row.tables))), draw=models.index(row.folders))
+        for row in rows
+    }
     known = None if None in belongs else [str(patient) for patient in belongs]
     return Images(findings, left_out, known, tested)
 

@@ -2,6 +2,8 @@
 
 from medkit import Component, hookimpl
 
+_PAPER = "Breiman 1996, doi:10.1007/BF00117832"
+
 
 @hookimpl
 def medkit_datasets():
@@ -20,12 +22,24 @@ def medkit_handlers():
         Component(
             "merge_predictions",
             "medkit_ensemble.merge:MergePredictions",
-            "several models' predictions.csv to one: the mean of their probabilities, joined by file",
-            "Breiman 1996, doi:10.1007/BF00058655",
+            "several models' predictions.csv to one: mean, union, vote, mean of ranks, or fitted weights",
+            _PAPER,
         ),
         Component(
             "join_findings",
             "medkit_ensemble.join:JoinFindings",
             "predictions.csv of models of one finding each to one of all findings, joined by file",
         ),
+    ]
+
+
+@hookimpl
+def medkit_commands():
+    return [
+        Component(
+            "merge",
+            "medkit_ensemble.command:merge",
+            "several models' tables of predictions to one, medkit's or Kaggle's",
+            _PAPER,
+        )
     ]

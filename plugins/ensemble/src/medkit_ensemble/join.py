@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from medkit.errors import ConfigError, DataError, did_you_mean
-from medkit.tables import write_csv
 from medkit_ensemble.predictions import (
+    GROUPS,
     LABEL,
     PRESENT,
     PROBABILITY,
-    Row,
     about_image,
-    find_tables,
     findings_of,
     probabilities,
-    read_table,
-    require_same_files,
+    table_of,
+    write_predictions,
 )
+from medkit_ensemble.tables import Row, find_tables, read_rows, require_same_files
 
 
 class JoinFindings:
@@ -62,17 +61,16 @@ class JoinFindings:
     def run(self) -> Path:
         """Write the table and return its path."""
         paths = find_tables("join_findings", self.files)
-        tables = {path: read_table(path) for path in paths}
+        tables = {path: table_of(path, read_rows(path)) for path in paths}
         require_same_files(tables)
         first = tables[paths[0]]
         headers = {path: list(next(iter(table.values()))) for path, table in tables.items()}
         source = self._sources(headers)
         known = {column for header in headers.values() for column in header}
-        groups = (PROBABILITY, PRESENT, LABEL)
-        columns = [name for name in headers[paths[0]] if not name.startswith(groups)]
-        columns += [f"{group}{name}" for group in groups for name in self.findings if f"{group}{name}" in known]
+        columns = [name for name in headers[paths[0]] if not name.startswith(GROUPS)]
+        columns += [f"{group}{name}" for group in GROUPS for name in self.findings if f"{group}{name}" in known]
         rows = [self._joined({path: tables[path][file] for path in paths}, source) for file in first]
-        write_csv(self.output, columns, rows)
+        write_predictions(self.output, columns, rows)
         return self.output
 
     def _sources(self, headers: Mapping[Path, Sequence[str]]) -> dict[str, Path]:

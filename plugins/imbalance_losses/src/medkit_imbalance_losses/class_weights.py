@@ -21,9 +21,10 @@ def class_weights(
     rule: Literal["inverse", "effective"] = "inverse",
     beta: float = 0.999,
     cap: float | None = None,
+    one: Literal["mean", "lightest"] = "mean",
     class_names: Sequence[str] | None = None,
 ) -> list[float]:
-    """Return K weights, rare classes up, of mean 1: what losses take as ``class_weights``.
+    """Return K weights, rare classes up: what losses take as ``class_weights`` or ``pos_weight``.
 
     A class that no image shows gets the largest weight of the others, and a warning names it.
 
@@ -33,6 +34,8 @@ def class_weights(
             of images n that show the class, (1 − beta^n) / (1 − beta), which stops growing at about 1 / (1 − beta).
         beta: for ``effective``, from 0 (all weights are 1) to below 1 (towards 1 / n).
         cap: at least 1: no class weighs more than so many times the lightest; None: no limit.
+        one: what is 1: the ``mean``, so that an undecided network's loss stays what it was; or the ``lightest`` weight,
+            so that as ``pos_weight`` it leaves the most frequent class as it is and lifts the others.
         class_names: K names, for messages.
 
     Raises:
@@ -57,6 +60,8 @@ def class_weights(
     if rule not in RULES:
         hint = did_you_mean(str(rule), RULES)
         raise ConfigError(f'class_weights: rule "{rule}" is unknown.{hint} Choices: {", ".join(RULES)}.')
+    if one not in ("mean", "lightest"):
+        raise ConfigError(f'class_weights: one "{one}" is unknown: give mean or lightest')
     if not 0 <= beta < 1:
         raise ConfigError(f"class_weights: beta is {beta}: give a number from 0 to below 1")
     if cap is not None and not cap >= 1:
@@ -82,4 +87,4 @@ def class_weights(
     weights[occurs] = raw
     if cap is not None:
         weights = np.minimum(weights, cap * weights.min())
-    return (weights / weights.mean()).tolist()
+    return (weights / (weights.mean() if one == "mean" else weights.min())).tolist()

@@ -24,6 +24,8 @@ def phantom_cells(
     size: int = 128,
     minimum: int = 10,
     seed: int = 0,
+    evaluated: int = 0,
+    limit: int | None = None,
     quiet: bool = False,
 ) -> list[Sample]:
     """Return one section: ``image`` (the green file), ``label`` (28,) float32, ``patient_id``, ``synthetic`` True.
@@ -41,6 +43,9 @@ def phantom_cells(
         minimum: images of every class at least; the other counts are as skewed as the real ones. From 10 on every
             section has every class; 100, with 2,800 images, gives each class 10 validation positives.
         seed: other seeds give other cells.
+        evaluated: images of every class at least in validation, and in test, while training keeps the real skew: 10
+            needs ``images`` from 2,800 on. 0: every section has its share of each class.
+        limit: at most this many samples, spread evenly over the section.
         quiet: show no progress bar.
 
     Raises:
@@ -50,19 +55,29 @@ def phantom_cells(
     if section not in (*SECTIONS, "all"):
         hint = did_you_mean(section, (*SECTIONS, "all"))
         raise ConfigError(f'phantom_cells has no section "{section}".{hint} Choices: {", ".join(SECTIONS)}, all.')
-    if seed < 0 or minimum < 1 or not _SIZES[0] <= size <= _SIZES[1]:
+    if seed < 0 or evaluated < 0 or minimum < 1 or not _SIZES[0] <= size <= _SIZES[1]:
         raise ConfigError(
-            f"phantom_cells needs seed ≥ 0, minimum ≥ 1 and size {_SIZES[0]} to {_SIZES[1]}; "
-            f"got {seed}, {minimum} and {size}"
+            f"phantom_cells needs seed ≥ 0, evaluated ≥ 0, minimum ≥ 1 and size {_SIZES[0]} to {_SIZES[1]}; "
+            f"got {seed}, {evaluated}, {minimum} and {size}"
         )
+    if limit is not None and limit < 1:
+        raise ConfigError(f"phantom_cells: limit must be at least 1, found {limit}")
     if images < (fewest := len(CLASSES) * minimum):
         raise ConfigError(
             f"phantom_cells: {minimum} images of each of {len(CLASSES)} classes need images ≥ {fewest}, got {images}: "
             "ask for more images or a lower minimum"
         )
+    if images < (fewest := 10 * len(CLASSES) * evaluated):
+        raise ConfigError(
+            f"phantom_cells: {evaluated} images of each of {len(CLASSES)} classes in validation, a tenth of all, need "
+            f"images ≥ {fewest}, got {images}: ask for more images or a lower evaluated"
+        )
     folder = Path(dataset_dir).expanduser().resolve()
-    ensure_folder(folder, Options(images, size, minimum, seed), quiet)
+    ensure_folder(folder, Options(images, size, minimum, seed, evaluated), quiet)
     chosen = {row["Id"] for row in read_csv(folder / DIVISION) if section in (row["section"], "all")}
+    rows = [row for row in read_csv(folder / TABLE) if row["Id"] in chosen]
+    if limit is not None and limit < len(rows):
+        rows = [rows[i * len(rows) // limit] for i in range(limit)]
     return [
         {
             IMAGE: str(image_path(folder, row["Id"], "green")),
@@ -70,6 +85,5 @@ def phantom_cells(
             PATIENT: row["Id"],
             SYNTHETIC: True,
         }
-        for row in read_csv(folder / TABLE)
-        if row["Id"] in chosen
+        for row in rows
     ]

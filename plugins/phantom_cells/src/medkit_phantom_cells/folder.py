@@ -27,7 +27,7 @@ from medkit_phantom_cells.plan import plan
 
 MARK = "SYNTHETIC phantom image, not a patient's cells"
 MANIFEST, TABLE, DIVISION = "phantom_cells.json", "train.csv", "sections.csv"
-_VERSION = 1
+_VERSION = 2
 """Raised whenever the same options would give other images."""
 
 
@@ -39,6 +39,7 @@ class Options:
     size: int
     minimum: int
     seed: int
+    evaluated: int
 
 
 def ensure_folder(folder: Path, options: Options, quiet: bool) -> None:
@@ -57,7 +58,7 @@ def image_path(folder: Path, name: str, channel: str) -> Path:
 
 
 def _build(folder: Path, options: Options, quiet: bool) -> None:
-    labels, sections = plan(options.images, options.minimum, options.seed)
+    labels, sections = plan(options.images, options.minimum, options.seed, options.evaluated)
     names = [f"PHANTOM-{options.seed}-{number:06d}" for number in range(options.images)]
     rng = np.random.default_rng([options.seed, 302])
     targets = [" ".join(map(str, rng.permutation(np.flatnonzero(row)))) for row in labels]

@@ -32,21 +32,30 @@ def class_counts(images: int, minimum: int) -> np.ndarray:
     return counts
 
 
-def plan(images: int, minimum: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def plan(images: int, minimum: int, seed: int, evaluated: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return (N,28) bool and (N,) section names.
 
     Every section gets its tenths of each class's images, so 100 of a class give exactly 10 to the validation section.
-    The arguments are those of `class_counts`; ``seed`` decides the combinations and who is where.
+    With ``evaluated`` each section has counts of its own: those of training are as skewed as ``minimum`` allows, and
+    those that are measured on have at least ``evaluated`` of every class.
+
+    Args:
+        images: at least 28 ``minimum``, and 280 ``evaluated``.
+        minimum: see `class_counts`.
+        seed: decides the combinations and who is where.
+        evaluated: images of every class at least in validation, and in test; 0: what the proportions give.
     """
     rng = np.random.default_rng([seed, 300])
-    counts = class_counts(images, minimum)
-    of_label = np.repeat(np.arange(len(CLASSES)), counts)
+    of_label = np.repeat(np.arange(len(CLASSES)), class_counts(images, minimum))
     section_of_label = np.resize(_OF_TEN, len(of_label))
     sections = rng.permutation(np.resize(_OF_TEN, images))
     labels = np.zeros((images, len(CLASSES)), bool)
     for section in np.unique(sections):
-        quota = np.bincount(of_label[section_of_label == section], minlength=len(CLASSES))
         there = rng.permutation(np.flatnonzero(sections == section))
+        if evaluated:
+            quota = class_counts(len(there), minimum if section == _TRAIN else evaluated)
+        else:
+            quota = np.bincount(of_label[section_of_label == section], minlength=len(CLASSES))
         labels[there] = _deal(rng, quota, _sizes(rng, len(there), int(quota.sum())))
     return labels, sections
 

@@ -18,10 +18,13 @@ BOX_COLUMNS = (
 
 
 def prediction_columns(findings: Sequence[str], labelled: bool) -> list[str]:
-    """Return the header of predictions.csv; ``labelled`` adds the patient, and a column of known labels a finding."""
+    """Return the header of predictions.csv, the version last.
+
+    ``labelled`` adds the patient, and a column of known labels a finding.
+    """
     groups = ("probability", "present", "label") if labelled else ("probability", "present")
     about = ["file", "status", "reason", "synthetic", "synthetic_model", *(["patient_id"] if labelled else [])]
-    return about + [f"{group}_{name}" for group in groups for name in findings]
+    return [*about, *(f"{group}_{name}" for group in groups for name in findings), "format"]
 
 
 def array(value: Any, dtype: type = np.float64) -> np.ndarray:
@@ -56,6 +59,7 @@ def prediction_row(sample: Mapping[str, Any], findings: Sequence[str]) -> dict[s
         "status": status,
         "reason": reason,
         "synthetic": int(sample[c.SYNTHETIC]),
+        "format": c.PREDICTIONS_FORMAT,
     }
     if status == "ok":
         row |= {f"probability_{n}": f"{p:.6g}" for n, p in zip(findings, array(sample[c.PROBABILITIES]), strict=True)}

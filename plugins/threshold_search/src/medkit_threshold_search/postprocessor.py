@@ -11,7 +11,7 @@ import torch
 from medkit import contracts as c
 from medkit.errors import CheckpointError, ConfigError, DataError, did_you_mean
 from medkit_threshold_search import calibration as cal
-from medkit_threshold_search.search import RULES, operating_point
+from medkit_threshold_search.search import FIXED, RULES, operating_point
 
 LABEL_MODES = ("multilabel", "multiclass")
 MOST_PROBABLE = "most_probable"
@@ -28,8 +28,9 @@ class ThresholdSearch:
     Args:
         findings: K names, in the order of the logits.
         label_mode: ``multilabel`` (sigmoid) or ``multiclass`` (softmax).
-        rule: what the thresholds maximise: ``f1``, ``youden``, or ``sensitivity``, the highest threshold that reaches
-            the next option; or, for ``multiclass``, ``most_probable``: no thresholds, one class is present.
+        rule: what the thresholds maximise: ``f1``; ``f1_both``, the mean of the F1 of presence and that of absence;
+            ``youden``; or ``sensitivity``, the highest threshold that reaches the next option. ``fixed``: all stay at
+            0.5. For ``multiclass`` also ``most_probable``: no thresholds, one class is present.
         sensitivity: for that rule.
         calibration: ``platt`` (scale and bias a finding), ``temperature`` (one scale) or ``none``; see
             `medkit_threshold_search.calibration`.
@@ -54,7 +55,7 @@ class ThresholdSearch:
     ) -> None:
         choices = (
             ("label_mode", label_mode, LABEL_MODES),
-            ("rule", rule, (*RULES, MOST_PROBABLE) if label_mode == "multiclass" else RULES),
+            ("rule", rule, (*RULES, FIXED, *([MOST_PROBABLE] if label_mode == "multiclass" else []))),
             ("calibration", calibration, cal.METHODS),
         )
         for option, value, known in choices:
@@ -103,7 +104,7 @@ class ThresholdSearch:
         self.validation, self.warnings = {}, []
         probabilities = self._probabilities(logits)
         sides = [(labels[:, k] == 1, labels[:, k] == 0) for k in range(len(self.findings))]
-        if self.rule != MOST_PROBABLE:
+        if self.rule in RULES:
             for k, (positive, negative) in enumerate(sides):
                 if positive.any() and negative.any():
                     scores = probabilities[:, k]

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-RULES = ("f1", "youden", "sensitivity")
+RULES = ("f1", "f1_both", "youden", "sensitivity")
+FIXED = "fixed"
+"""The rule that searches nothing: present from one half on."""
 
 
 def operating_point(positive: np.ndarray, negative: np.ndarray, rule: str = "f1", sensitivity: float = 0.9) -> float:
@@ -19,10 +21,12 @@ def operating_point(positive: np.ndarray, negative: np.ndarray, rule: str = "f1"
 
     Args:
         positive: (P,) scores of images with the finding, P ≥ 1.
-        negative: (N,) scores of images without it; ``youden`` needs one.
-        rule: ``f1``: highest F1 (Lipton, Elkan, Naryanaswamy 2014, arXiv:1402.1892); ``youden``: highest sensitivity +
-            specificity (Youden 1950, doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3);
-            ``sensitivity``: the highest threshold that reaches ``sensitivity``.
+        negative: (N,) scores of images without it; ``f1_both`` and ``youden`` need one.
+        rule: ``f1``: highest F1 (Lipton, Elkan, Naryanaswamy 2014, arXiv:1402.1892); ``f1_both``: highest mean of the
+            F1 of presence and that of absence, for which it may be best to say nothing is present: a threshold just
+            above all scores; ``youden``: highest sensitivity + specificity (Youden 1950,
+            doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3); ``sensitivity``: the highest threshold
+            that reaches ``sensitivity``.
         sensitivity: for that rule, above 0 and at most 1.
     """
     cuts = np.sort(positive)[::-1]
@@ -32,6 +36,12 @@ def operating_point(positive: np.ndarray, negative: np.ndarray, rule: str = "f1"
     true = cuts.size - np.searchsorted(cuts[::-1], cuts, "left")
     if rule == "f1":
         best = np.argmax(2 * true / (present + cuts.size))
+    elif rule == "f1_both":
+        absent = everything.size - present
+        both = true / (present + cuts.size) + (absent - cuts.size + true) / (absent + negative.size)
+        best = np.argmax(both)
+        if negative.size / (everything.size + negative.size) > both[best]:
+            return float(np.nextafter(everything[-1], np.inf))
     elif rule == "youden":
         best = np.argmax(true * negative.size - (present - true) * cuts.size)
     else:

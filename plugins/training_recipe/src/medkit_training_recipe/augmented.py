@@ -1,4 +1,4 @@
-"""Test-time augmentation by mirror images."""
+"""Test-time augmentation by mirror images and quarter turns."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from torch.nn.functional import log_softmax, logsigmoid
 from medkit.errors import ConfigError
 
 LABEL_MODES = ("multilabel", "multiclass")
+_PLANE = (2, 3)
+"""Rows and columns."""
 
 
 class FlipAverage(Inferer):
-    """MONAI Inferer: the logits of the mean probability over an image and its mirror images.
+    """MONAI Inferer: the logits of the mean probability over an image, its mirror images and quarter turns.
 
     Logits of shape (B,K) are those of images; anything with the image's number of dimensions is a map, which is
-    mirrored back first. Probabilities are averaged, not logits, and are turned back to logits without loss where they
-    are close to 0 or 1, so that whatever follows sees logits as always.
+    turned and mirrored back first. Probabilities are averaged, not logits, and are turned back to logits without loss
+    where they are close to 0 or 1, so that whatever follows sees logits as always.
 
     Args:
         axes: the image axes to mirror, 0 rows (upside down), 1 columns (left and right); every combination is taken,
-            so n axes cost 2^n passes. The default mirrors left and right only: ultrasound and chest images have an
-            above and a below.
+            so n axes cost 2^n passes, and four times as many with ``quarter_turns``. The default mirrors left and
+            right only: ultrasound and chest images have an above and a below.
+        quarter_turns: turn each by 90°, 180° and 270° too: with one axis the eight symmetries of a square, for images
+            without an above and a below, such as cells. An image that is not square is turned to (B,C,W,H).
         label_mode: ``multilabel``: probabilities are sigmoids, each class by itself; ``multiclass``: a softmax over
             classes. A single channel, such as a mask, is a sigmoid's in either.
         inferer: what runs the network on each image, e.g. MONAI's ``SlidingWindowInferer``; None: the network itself.
@@ -49,6 +53,7 @@ class FlipAverage(Inferer):
         axes: Sequence[int] = (1,),
         label_mode: Literal["multilabel", "multiclass"] = "multilabel",
         inferer: Inferer | None = None,
+        quarter_turns: bool = False,
     ) -> None:
         if not set(axes) <= {0, 1, 2} or len(set(axes)) != len(axes):
             raise ConfigError(
@@ -58,9 +63,13 @@ class FlipAverage(Inferer):
             raise ConfigError(
                 f'test_time_augmentation: label_mode "{label_mode}" is unknown: choose {" or ".join(LABEL_MODES)}'
             )
-        self.flips = [
-            [axis + 2 for axis in some] for n in range(len(axes) + 1) for some in itertools.combinations(axes, n)
-        ]
+        if quarter_turns and (len(axes) > 1 or 2 in axes):
+            raise ConfigError(
+                f"test_time_augmentation: axes {list(axes)} with quarter_turns: give one axis, 0 or 1, or none: turned "
+                "mirror images are those of the other axis"
+            )
+        flips = [[axis + 2 for axis in some] for n in range(len(axes) + 1) for some in itertools.combinations(axes, n)]
+        self.views = [(turns, flip) for turns in range(4 if quarter_turns else 1) for flip in flips]
         self.label_mode = label_mode
         self.inferer = inferer or SimpleInferer()
 
@@ -76,10 +85,12 @@ class FlipAverage(Inferer):
         Raises:
             ConfigError: the images lack an axis that is to be mirrored.
         """
-        if max(map(len, self.flips)) and max(max(flip, default=0) for flip in self.flips) >= inputs.ndim:
+        if (last := max(self.views[-1][1], default=0)) >= inputs.ndim:
             found = f"images with {inputs.ndim - 2} axes"
-            raise ConfigError(f"test_time_augmentation: {found} have no axis {max(self.flips[-1]) - 2}: change axes")
-        views = [self.inferer(inputs.flip(flip), network, *args, **kwargs) for flip in self.flips]
+            raise ConfigError(f"test_time_augmentation: {found} have no axis {last - 2}: change axes")
+        views = [
+            self.inferer(inputs.rot90(turns, _PLANE).flip(flip), network, *args, **kwargs) for turns, flip in self.views
+        ]
         if isinstance(views[0], torch.Tensor):
             return self._mean(views, inputs.ndim)
         return tuple(self._mean(parts, inputs.ndim) for parts in zip(*views, strict=True))
@@ -87,10 +98,10 @@ class FlipAverage(Inferer):
     def _mean(self, views: Sequence[torch.Tensor], dimensions: int) -> torch.Tensor:
         """Return the logits of the mean probability over views of one output, mirrored back where they are maps."""
         inside, outside = [], []
-        for flip, view in zip(self.flips, views, strict=True):
+        for (turns, flip), view in zip(self.views, views, strict=True):
             logits = view.to(torch.promote_types(view.dtype, torch.float32))
             if logits.ndim == dimensions:
-                logits = logits.flip(flip)
+                logits = logits.flip(flip).rot90(-turns, _PLANE)
             if self.label_mode == "multiclass" and logits.shape[1] > 1:  # one channel is always a sigmoid's
                 inside.append(log_softmax(logits, dim=1))
             else:

@@ -33,6 +33,13 @@ def medkit_transforms():
         Component(
             "test_time_augmentation",
             "medkit_training_recipe.augmented:FlipAverage",
-            "a MONAI Inferer that averages the probabilities of an image and its mirror images",
+            "a MONAI Inferer that averages the probabilities of an image, its mirror images and quarter turns",
+            "Moshkov et al. 2020, doi:10.1038/s41598-020-61808-3",
+        ),
+        Component(
+            "bfloat16",
+            "medkit_training_recipe.bfloat16:BFloat16",
+            "a MONAI Inferer that computes in bfloat16 on processors that can, about twice as fast",
+            "Kalamkar et al. 2019, arXiv:1905.12322",
         ),
     ]

@@ -57,7 +57,14 @@ def _finite(context: click.Context, option: click.Parameter, number: float) -> f
 )
 @click.option("--plane", type=click.Choice(PLANES), default="axial", show_default=True, help="How volumes are cut.")
 @click.option("--grey", is_flag=True, help="Write colour images as grey.")
-@click.option("--manifest", "table", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--manifest",
+    "table",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="How the manifest is written.",
+)
 @click.option("--keep-uids", is_flag=True, help="Keep study, series and SOP instance UIDs in the manifest.")
 @click.option("--keep-identifiers", is_flag=True, help="Keep names, ids and dates in the manifest.")
 @click.option("--key-file", type=click.Path(path_type=Path), help="Write what links images to patients here; private.")

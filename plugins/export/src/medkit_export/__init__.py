@@ -1,0 +1,1 @@
+"""A bundle's trained network for other programs, as a medkit plugin."""

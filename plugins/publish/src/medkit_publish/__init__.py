@@ -1,0 +1,1 @@
+"""A trained bundle for others, as a medkit plugin."""
