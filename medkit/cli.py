@@ -72,7 +72,9 @@ def cli() -> None:
 @click.option("--stage", "stages", multiple=True, help="Run this stage alone (all its repetitions); may be repeated.")
 @click.option("--from", "from_stage", help="Run this stage and those behind it.")
 @click.option("--force", is_flag=True, help="Run stages again that are done.")
-@click.option("--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
+@click.option(
+    "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are kept."
+)
 @click.option("-o", "--output_dir", "--output-dir", type=click.Path(path_type=Path), help="Write exactly here.")
 @click.option("--model_dir", "--model-dir", type=click.Path(path_type=Path), help="Take the trained model from here.")
 @click.option(

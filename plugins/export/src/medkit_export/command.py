@@ -17,7 +17,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--config", default="inference.yaml", show_default=True, help="What runs on new images.")
 @click.option("--model_dir", "--model-dir", "--run", "model_dir", type=_PATH, help="[default: the newest run's]")
 @click.option("--input", "input_dir", type=_PATH, help="Compare on these files.  [default: the data of the run]")
-@click.option("--runs-dir", type=_PATH, default=Path("runs"), show_default=True)
+@click.option("--runs-dir", type=_PATH, default=Path("runs"), show_default=True, help="Where runs are kept.")
 @click.option("--trust", is_flag=True, help="Build the network of a bundle that would execute undeclared code.")
 @click.argument("overrides", nargs=-1, type=click.UNPROCESSED)
 def export(

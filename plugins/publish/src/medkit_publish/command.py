@@ -12,7 +12,7 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("bundle", type=_PATH)
 @click.option("--run", "--model_dir", "--model-dir", "run", type=_PATH, help="[default: the newest run with a model]")
-@click.option("--runs-dir", type=_PATH, default=Path("runs"), show_default=True)
+@click.option("--runs-dir", type=_PATH, default=Path("runs"), show_default=True, help="Where runs are kept.")
 @click.option("-o", "--output", type=_PATH, metavar="ZIP", help="[default: BUNDLE_vVERSION.zip, here]")
 @click.option("--bundle", "into_bundle", is_flag=True, help="Copy the model into the bundle itself instead.")
 def publish(bundle: Path, run: Path | None, runs_dir: Path, output: Path | None, into_bundle: bool) -> None:
