@@ -12,7 +12,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("bundle", type=_PATH)
-@click.option("--format", "name", type=click.Choice(["onnx", "pt2", "torchscript"]), required=True)
+@click.option("--format", "name", type=click.Choice(["onnx", "pt2", "torchscript"]), required=True, help="Of the file.")
 @click.option("-o", "--output", type=_PATH, metavar="FILE", help="[default: BUNDLE.onnx, .pt2 or .ts, here]")
 @click.option("--config", default="inference.yaml", show_default=True, help="What runs on new images.")
 @click.option("--model_dir", "--model-dir", "--run", "model_dir", type=_PATH, help="[default: the newest run's]")
