@@ -27,8 +27,9 @@ $(VENV)/.installed: constraints.txt pyproject.toml plugins/requirements.txt $(wi
 run: install
 	$(BIN)/medkit run $(BUNDLE) $(ARGS)
 
+# a file's tests stay in one process, since they share a run that takes longer than they do
 test: install
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "chest_weak_vgg19": {"phantom#images": 60, "network_def#weights": None},
     "protein_atlas": {"phantom#images": 280, "phantom#evaluated": 1, "phantom#size": 64},
 }
-TRAINING_ONLY = ("weights", "labels", "first_layer")  # what only pretrained weights need
+TRAINING_ONLY = ("weights", "labels")  # options of a network that inference does not build from pretrained weights
 PLACES = ("phantom", "folds_csv", "run")  # where new images are, and what is done with them
 PATIENTS = (
     "findings",

@@ -14,7 +14,7 @@ from medkit.cli import cli
 
 BUNDLE = Path(__file__).parent.parent / "bundles" / "protein_atlas"
 SMALL = ("--phantom#images", "300", "--phantom#evaluated", "1", "--image_size", "[96, 96]", "--max_epochs", "1")
-SMALL += ("--quiet", "true", "--device", "cpu")
+SMALL += ("--quiet", "--device", "cpu")
 ROWS = [
     "densenet_like, plain", "densenet_like, class weights", "resnet18, plain", "resnet18, class weights",
     "densenet_like, thresholds", "resnet18, thresholds", "resnet18, thresholds of R4's rule",
@@ -82,7 +82,7 @@ def test_the_network_is_measured_and_reads_new_images(run, tmp_path):
     for file in sorted((run / "phantom_cells" / "train").iterdir())[:12]:
         shutil.copy(file, inbox)
     next(inbox.glob("*_blue.png")).unlink()
-    medkit("run", BUNDLE, "-o", tmp_path / "read", "--model_dir", run, "--input", inbox, "--quiet", "true")
+    medkit("run", BUNDLE, "-o", tmp_path / "read", "--model_dir", run, "--input", inbox, "--quiet")
     read = rows(tmp_path / "read" / "predictions.csv")
     assert [row["status"] for row in read] == ["error", "ok", "ok"]
     assert "_blue.png is missing" in read[0]["reason"]

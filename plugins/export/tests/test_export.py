@@ -56,12 +56,14 @@ def drawn(config: Path, folder: Path, overrides: dict[str, Any] | None = None, *
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A folder of three grey pictures of different sizes."""
+    """A folder of grey pictures of three different sizes."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(3):
         pixels = np.random.default_rng(number).integers(0, 256, (70 + number, 90), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
+        for colour in ("red", "green", "blue", "yellow"):  # an image of one file a colour, for protein_atlas
+            Image.fromarray(pixels).save(folder / f"{number}_{colour}.png")
     return folder
 
 

@@ -201,7 +201,7 @@ def _link_out_of_the_bundle(run: Path, bundle: Path) -> None:
         (_swap_the_weights, 'their card "model.json" says'),
         (_lose_the_run, "no trained model: looked for models/model.pt"),
         (_put_code_into_the_bundle, "is not in order: run#0: expression"),
-        (_link_out_of_the_bundle, "is a link that leads out of the bundle"),
+        (_link_out_of_the_bundle, "is not in order: docs/secret.txt"),
     ],
 )
 def test_what_is_not_whole_is_not_published(harm, message, run, medkit, tmp_path):
