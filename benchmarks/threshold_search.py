@@ -1,5 +1,7 @@
 """Exact best-F1 thresholds beside a 99-point scikit-learn grid: time and macro F1, as one JSON object.
 
+The goal: a hundredth of the grid's time at 100,000 x 28, and in no class a lower F1. Where it is missed it exits with 1.
+
 Usage: python benchmarks/threshold_search.py [--quick]
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 
 import numpy as np
@@ -21,8 +24,8 @@ def grid_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return grid[best]
 
 
-def main() -> None:
-    """Print the figures."""
+def main() -> int:
+    """Print the figures; return 1 where the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="5,000 x 28 in place of 100,000 x 28")
     images = 5_000 if parser.parse_args().quick else 100_000
@@ -32,15 +35,20 @@ def main() -> None:
     logits = random.normal(size=(images, 28)) + 2 * labels + np.log(prevalence)
     scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
     result: dict[str, float] = {"images": images, "classes": 28}
+    decided = {}
     for name, search in (("exact", best_f1_thresholds), ("grid", grid_thresholds)):
         start = time.perf_counter()
         thresholds = search(labels, scores)
         result[f"{name}_seconds"] = round(time.perf_counter() - start, 4)
-        result[f"{name}_macro_f1"] = round(float(f1_score(labels, scores >= thresholds, average="macro")), 5)
+        decided[name] = scores >= thresholds
+        result[f"{name}_macro_f1"] = round(float(f1_score(labels, decided[name], average="macro")), 5)
     result["times_faster"] = round(result["grid_seconds"] / result["exact_seconds"], 1)
     result["macro_f1_gained"] = round(result["exact_macro_f1"] - result["grid_macro_f1"], 5)
+    lower = [f1_score(y, e) < f1_score(y, g) for y, e, g in zip(labels.T, decided["exact"].T, decided["grid"].T)]
+    result["classes_with_a_lower_f1"] = sum(lower)
     print(json.dumps(result))
+    return int(any(lower) or (images == 100_000 and result["times_faster"] < 100))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,10 @@
 """Which classes the images show: counts that are exact, proportions and company as in the real table."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from medkit_phantom_cells.classes import ALONE, CLASSES, COUNTS, IMAGES, LABELS_AN_IMAGE, TOGETHER
@@ -67,6 +70,16 @@ def test_training_is_as_skewed_as_the_real_table_while_every_class_can_be_measur
     for section in ("validation", "test"):
         assert labels[sections == section].sum(axis=0).min() >= 10
     assert (labels.sum(axis=1) >= 1).all()
+
+
+def test_the_bundle_asks_for_ten_images_of_every_class_to_validate_on():
+    bundle = Path(__file__).parents[3] / "bundles" / "protein_atlas" / "configs" / "train.yaml"
+    asked = yaml.safe_load(bundle.read_text(encoding="utf-8"))["phantom"]
+    labels, sections = plan(asked["images"], asked["minimum"], asked["seed"], asked["evaluated"])
+    assert labels[sections == "validation"].sum(axis=0).min() >= 10
+    assert labels[sections == "test"].sum(axis=0).min() >= 10
+    training = labels[sections == "training"].sum(axis=0)
+    assert training.max() / training.min() > 0.9 * COUNTS.max() / COUNTS.min()
 
 
 def test_classes_keep_the_company_that_they_keep_in_the_real_table():

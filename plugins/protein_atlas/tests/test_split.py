@@ -1,13 +1,16 @@
 """The split: brute force, iterative stratification beside it, and tables of every kind."""
 
+import os
 from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from medkit_protein_atlas.split import divide
+from medkit_protein_atlas.table import read_table
 
 from medkit.errors import ConfigError
 from medkit.folds import SECTIONS
@@ -49,6 +52,19 @@ def test_every_class_of_a_skewed_table_has_its_share_to_one_percent_or_one_image
     sizes = Counter(sections)
     assert sizes["validation"] == pytest.approx(31_072 * validation, rel=0.01)
     assert sizes["test"] == pytest.approx(31_072 * test, rel=0.01)
+
+
+@pytest.mark.parametrize(("validation", "test"), [(0.1, 0.1), (0.15, 0.2)])
+def test_the_real_table_is_divided_to_one_percent_or_one_image(validation, test):
+    path = Path(os.environ.get("MEDKIT_DATA", Path(__file__).parents[4] / "shared" / "data")) / "hpa" / "train.csv"
+    if not path.is_file():
+        pytest.skip(f"no real data: {path} is missing (set MEDKIT_DATA)")
+    table = read_table(path, 28)
+    sections = [section for _, section in divide(table.ids, table.labels, validation, test, 0).rows]
+    assert len(sections) == 31_072
+    off, found = distances(table.labels, sections, (1 - validation - test, validation, test))
+    assert max(off.values()) <= 1
+    assert min(found[place] for place in off) >= 1
 
 
 def iterative_stratification(labels, shares):
