@@ -1,6 +1,6 @@
 """Exact best-F1 thresholds beside a 99-point scikit-learn grid: time and macro F1, as one JSON object.
 
-The goal: a hundredth of the grid's time at 100,000 x 28, and in no class a lower F1. Where it is missed it exits with 1.
+The goal: a hundredth of the time at 100,000 x 28, and in no class a lower F1. Where it is missed it exits with 1.
 
 Usage: python benchmarks/threshold_search.py [--quick]
 """
