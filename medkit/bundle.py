@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from medkit import loops
+from medkit import loops, monai_options
 from medkit.errors import ConfigError, did_you_mean, shown
 
 
@@ -22,7 +22,7 @@ class Stage:
     Attributes:
         name: short, e.g. ``train``; a repetition's is ``train[fold=0]``.
         title: what it does, for people.
-        config: MONAI config files below ``configs/``, merged in order.
+        config: MONAI config files in ``configs/``, merged in order.
         needs: files that must exist before, relative to ``model_dir``; of a pattern with ``*`` at least one, and when
             others join them the stage runs again.
         makes: files that exist after it, relative to ``output_dir``; of a pattern at least one. A later run of other
@@ -110,7 +110,9 @@ class Bundle:
         written = tuple(_stage(entry, stages_file) for entry in given.get("stages", []))
         if not written:
             raise ConfigError(f"{stages_file} lists no stages: add at least one")
-        return cls(root, written, (), dict(given.get("on_input") or {}), metadata).repeated({})
+        on_input = dict(given.get("on_input") or {})
+        monai_options.require_none(on_input, f"{stages_file}: on_input")
+        return cls(root, written, (), on_input, metadata).repeated({})
 
     def repeated(self, overrides: Mapping[str, Any]) -> Bundle:
         """Return the bundle with its stages repeated over the values that the user gives to loops, else over its own.
@@ -118,8 +120,8 @@ class Bundle:
         Stages that an override stands in for (`Stage.unless`) are left out, and nothing needs what they would make.
 
         Raises:
-            ConfigError: see `medkit.loops.expand`; a config file that a stage names is not there; or what it needs or
-                makes lies outside the run's folder.
+            ConfigError: see `medkit.loops.expand`; a config file that a stage names is not there, or not in
+                ``configs/`` itself; or what it needs or makes lies outside the run's folder.
         """
         stages = loops.expand(self.written, overrides)
         for stage in stages:
@@ -129,6 +131,11 @@ class Bundle:
                         f'stage {stage.name}: "{name}" leads out of the run\'s folder: write a path in it'
                     )
             for name in stage.config:
+                if PurePath(name).name != name:  # beside a file elsewhere MONAI would find another logging.conf
+                    raise ConfigError(
+                        f'stage {stage.name} names config "{shown(name)}": write the name of a file in configs/, '
+                        "without a folder"
+                    )
                 if not (self.root / "configs" / name).is_file():
                     there = [path.name for path in (self.root / "configs").glob("*.yaml")]
                     hint = did_you_mean(name, there)
@@ -200,6 +207,7 @@ def _stage(entry: dict[str, Any], file: Path) -> Stage:
         given = entry.get(key, {})
         if not isinstance(given, dict) or not all(str(name).isidentifier() for name in given):
             raise ConfigError(f"{file}: {key} of a stage is a mapping of top-level keys to values, found {given!r}")
+        monai_options.require_none(given, f"{file}: {key} of stage {entry['name']}")
     if entry.get("for") and entry.get("on_input"):
         raise ConfigError(f'{file}: stage {entry["name"]} is on_input and cannot repeat: remove "for" or "on_input"')
     named = {"loops" if key == "for" else key: value for key, value in entry.items()}

@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from medkit import monai_options
 from medkit.called import called, unknown_option
 from medkit.errors import ConfigError, did_you_mean
 
@@ -26,7 +27,7 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
     MONAI takes as True, is an error: it is more often forgotten than meant.
 
     Raises:
-        ConfigError: a word that is neither a key nor a key's value, or a key without one.
+        ConfigError: a word that is neither a key nor a key's value, a key without one, or an option of MONAI's.
     """
     overrides: dict[str, Any] = {}
     words = list(arguments)
@@ -40,6 +41,7 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
                 raise ConfigError(f'override "{word}" needs a value: write {word} VALUE')
             value = words.pop(0)
         overrides[key] = _parsed(value)
+    monai_options.require_none(overrides, "an override")
     return overrides
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medkit import configuration, jobs, lock, loops, trust
+from medkit import configuration, jobs, lock, loops, monai_options, trust
 from medkit import overrides as override
 from medkit.bundle import Stage
 from medkit.errors import ConfigError, DataError, MedkitError, TrainingError, root_cause
@@ -90,16 +90,26 @@ class Run:
         places = {key: str(folder) for key, folder in roots.items()}
         return {**_overrides(self.request, stage, self.configs[stage.name]), **places}
 
+    def _workflow(self, stage: Stage) -> dict[str, Any]:
+        """Return MONAI's own options for a stage, with the files beside its configurations that have been audited."""
+        configs = self.request.bundle.root / "configs"
+        conf = configs / "logging.conf"
+        run_id = {} if stage.run_id == "run" else {"run_id": stage.run_id}
+        return {
+            "config_file": self.request.bundle.config_files(stage),
+            **run_id,
+            "meta_file": str(configs / "metadata.json"),
+            "logging_file": str(conf) if conf.is_file() else False,
+        }
+
     def command(self, stage: Stage, module: str = "monai.bundle") -> list[str]:
         """Return the plain MONAI command that does what `execute` does, with the interpreter that runs now."""
         processes = self.request.processes if stage.distributed else 1
         torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         words = [_python(), *(torchrun if processes > 1 else []), "-m", module, "run"]
-        if stage.run_id != "run":
-            words += ["--run_id", stage.run_id]
-        words += ["--config_file", repr(self.request.bundle.config_files(stage))]
-        for key, value in self.command_overrides(stage).items():
-            words += [f"--{key}", override.word(value)]
+        for key, value in {**self._workflow(stage), **self.command_overrides(stage)}.items():
+            text = override.word(value)
+            words += [f"--{key}={text}"] if text.startswith("-") else [f"--{key}", text]  # else taken for an option
         return words
 
     def dry_run(self) -> Iterable[str]:
@@ -244,8 +254,7 @@ class Run:
         from monai.bundle import ConfigWorkflow
 
         logging.getLogger("monai.bundle.workflows").setLevel(logging.WARNING)  # it announces each logging.conf
-        files = self.request.bundle.config_files(stage)
-        workflow = ConfigWorkflow(config_file=files, run_id=stage.run_id, **self.command_overrides(stage))
+        workflow = ConfigWorkflow(**self._workflow(stage), **self.command_overrides(stage))
         try:
             workflow.initialize()
             workflow.run()
@@ -342,7 +351,9 @@ def _overrides(request: Request, stage: Stage, config: Mapping[str, Any]) -> dic
         for key, value in request.settled.items()
         if key not in stage.loops and not (key in looped and isinstance(value, list | tuple))
     }
-    return {**override.applicable(given, config), **loops.settings(stage, config)}
+    chosen = {**override.applicable(given, config), **loops.settings(stage, config)}
+    monai_options.require_none(chosen, f"stage {stage.name}")
+    return chosen
 
 
 def _common(request: Request, looped: set[str], load: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:

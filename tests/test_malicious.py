@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import pickle
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,9 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fire
 import pytest
 import torch
 import yaml
+from monai.bundle import ConfigWorkflow, create_workflow, run
+from monai.bundle.scripts import update_kwargs
+
+from medkit import monai_options
+from medkit.bundle import Bundle
+from medkit.errors import ConfigError
+from medkit.request import Request
+from medkit.runs import Run
 
 TUNE = {"stages": ["count"], "objective": {"column": "x", "direction": "maximize"}}
 TUNE["parameters"] = {"words": {"choices": [1, 2]}}
@@ -30,6 +41,19 @@ handlers=screen
 [handler_screen]
 class=StreamHandler
 args=(open({canary!r}, 'w').close() or sys.stderr,)
+"""
+FILE_LOGGING = """
+[loggers]
+keys=root
+[handlers]
+keys=file
+[formatters]
+keys=
+[logger_root]
+handlers=file
+[handler_file]
+class=FileHandler
+args=({canary!r}, 'w')
 """
 SMALL = {"_target_": "medkit.network", "component": "densenet121", "in_channels": 1, "out_channels": 2}
 SMALL |= {"blocks": [1, 1], "growth_rate": 4, "init_features": 4}
@@ -89,6 +113,21 @@ def stage(**changes: Any) -> dict[str, Any]:
     return {"configs/medkit.yaml": {"stages": [{**usual, **changes}]}}
 
 
+def for_monai(outside: Path, canary: str, key: str, **stages: Any) -> dict[str, Any]:
+    """A bundle that gives MONAI itself another metadata file, or another logging.conf, beside what is read here."""
+    evil = {"meta_file": {"version": code(canary)}, "logging_file": FILE_LOGGING.format(canary=canary)}[key]
+    file = lies(outside, f"evil_{key}.yaml", evil)
+    written = stage(**{name: file_of(value, file) for name, value in stages.items() if name != "on_input"})
+    if "on_input" in stages:
+        written["configs/medkit.yaml"]["on_input"] = file_of(stages["on_input"], file)
+    return written | count(**{key: "none"}, run=["$len(@words)", "@_meta_#version"])
+
+
+def file_of(given: dict[str, Any], file: str) -> dict[str, Any]:
+    return {key: file if value is FILE else value for key, value in given.items()}
+
+
+FILE = "the file"
 ATTACKS = {
     "code in an expression": Attack("run#0", lambda c, o: count(run=[code(c)])),
     "code in an expression that --input brings": Attack(
@@ -137,7 +176,7 @@ ATTACKS = {
     "a checkpoint": Attack("models/model.pt", pickled, runs=False),
     "a link to a configuration elsewhere": Attack("count.yaml", lambda c, o: {}),
     "a configuration elsewhere": Attack(
-        "count.yaml", lambda c, o: stage(config=["../../outside/count.yaml"])
+        "count.yaml", lambda c, o: stage(config=["../../outside/count.yaml"]), runs=False
     ),
     "a link to a folder of code": Attack(
         "models", lambda c, o: count(imports=["$import models.payload"]), runs=True
@@ -148,6 +187,31 @@ ATTACKS = {
     ),
     "a component of a module": Attack(
         "run#0#component", lambda c, o: count(run=[{**SMALL, "component": "os:mkdir"}]), runs=False
+    ),
+    "other metadata that a repetition sets for MONAI": Attack(
+        "meta_file", lambda c, o: for_monai(o, c, "meta_file", set={"meta_file": FILE}), runs=False
+    ),
+    "other metadata that --input brings for MONAI": Attack(
+        "meta_file", lambda c, o: for_monai(o, c, "meta_file", on_input={"meta_file": FILE}), runs=False
+    ),
+    "other metadata for MONAI's command line, by another spelling": Attack(
+        "meta-file", lambda c, o: for_monai(o, c, "meta_file", on_input={"meta-file": FILE}), runs=False
+    ),
+    "another logging.conf that a repetition sets for MONAI": Attack(
+        "logging_file", lambda c, o: for_monai(o, c, "logging_file", set={"logging_file": FILE}), runs=False
+    ),
+    "a loop over MONAI's own option": Attack(
+        "tracking", lambda c, o: count(tracking="x") | stage(**{"for": {"tracking": ["mlflow"]}, "on_input": False}),
+        runs=False,
+    ),
+    "a logging.conf in a folder of configurations": Attack(
+        "sub/count.yaml",
+        lambda c, o: {
+            "configs/sub/count.yaml": {"bundle_root": ".", "words": [1], "run": ["$len(@words)"]},
+            "configs/sub/logging.conf": FILE_LOGGING.format(canary=c),
+            **stage(config=["sub/count.yaml"]),
+        },
+        runs=False,
     ),
     "a component of another distribution": Attack(
         "run#0#component", lambda c, o: count(run=[{**SMALL, "component": "medkit-example:densenet121"}]), runs=False
@@ -216,6 +280,43 @@ def test_control_python_runs_what_stands_in_logging_conf(malicious):
     program = f"import logging.config; logging.config.fileConfig({str(root / 'configs/logging.conf')!r})"
     subprocess.run([sys.executable, "-c", program], check=True)
     assert canary.exists()
+
+
+def test_control_monai_obeys_what_such_a_bundle_would_set(tiny_bundle, tmp_path):
+    sub = ATTACKS["a logging.conf in a folder of configurations"].files(str(tmp_path / "sub"), tmp_path)
+    root = tiny_bundle(sub | {"configs/medkit.yaml": {}})
+    calls = [["--config_file", str(root / "configs/sub/count.yaml"), f"--meta_file={root / 'configs/metadata.json'}"]]
+    for key in ("meta_file", "meta-file", "logging_file"):
+        outside = tmp_path / f"outside-{key}"
+        root = tiny_bundle(for_monai(outside, str(tmp_path / key), key.replace("-", "_")), name=f"bundle-{key}")
+        calls.append(["--config_file", str(root / "configs/count.yaml"), f"--{key}", str(next(outside.iterdir()))])
+    program = f"import fire; from monai.bundle import run\nfor words in {calls!r}: fire.Fire(run, words)"
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert all((tmp_path / name).exists() for name in ("sub", "meta_file", "meta-file", "logging_file"))
+
+
+def test_every_option_of_monai_is_refused_to_bundles_and_users(tiny_bundle, medkit):
+    takers = (ConfigWorkflow.__init__, run, create_workflow, update_kwargs)
+    options = {p.name for f in takers for p in inspect.signature(f).parameters.values() if p.kind != p.VAR_KEYWORD}
+    assert options == monai_options.OPTIONS
+    for option in options:
+        for spelling in (option, f"-{option.replace('_', '-')}", f"{option}=x"):
+            with pytest.raises(ConfigError, match=f'"{spelling}", an option of MONAI itself'):
+                monai_options.require_none([spelling], "it")
+    code, _, err = medkit("run", tiny_bundle(count(tracking="none")), "--trust", "--tracking", "mlflow")
+    assert code == 2
+    assert err.startswith('medkit: an override gives "tracking", an option of MONAI itself')
+
+
+def test_a_value_that_looks_like_an_option_stays_a_value(tiny_bundle):
+    lures = {"words": "--meta_file=evil.json", "more": "-", "less": -1, "last": "--"}
+    root = tiny_bundle(count(more="", less=0, last="") | stage(set=lures))
+    planned = Run.plan(Request(Bundle.read(root)))
+    (line,) = planned.dry_run()
+    taken: dict[str, Any] = {}
+    fire.Fire(lambda **given: taken.update(given), shlex.split(line)[4:])
+    assert {key: taken[key] for key in lures} == lures
+    assert taken["meta_file"] == str(root / "configs/metadata.json")
 
 
 def test_control_the_checkpoint_would_run_where_more_than_weights_is_read(malicious, medkit):
