@@ -100,6 +100,8 @@ def check_bundle(path: Path) -> Report:
         from medkit import fake_batch
 
         report.errors += fake_batch.problems(different.values(), bundle.metadata)
+        if all(config.get("network_def") is None for config in different.values()):
+            report.notes.append("not run: a network on a fake batch, because no stage has a network_def")
     report.errors, report.notes = list(dict.fromkeys(report.errors)), list(dict.fromkeys(report.notes))
     return report
 

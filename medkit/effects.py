@@ -21,6 +21,7 @@ class Effects:
     Attributes:
         imports: modules.
         calls: functions and classes.
+        uses: parts of plugins, each with the distribution that offers it and the version.
         evaluates: ``$`` expressions, and options of logging.conf that Python evaluates.
         reads: files and folders, by the places that a run gives them: ``bundle_root``, ``output_dir``, ``model_dir``;
             ``dataset_dir`` is the user's.
@@ -29,6 +30,7 @@ class Effects:
 
     imports: tuple[str, ...]
     calls: tuple[str, ...]
+    uses: tuple[str, ...]
     evaluates: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
@@ -56,7 +58,7 @@ def effects(
         files: names of its config files.
         paths: from `medkit.named_paths`.
     """
-    imports, calls, evaluates = set[str](), set[str](), set[str]()
+    imports, calls, uses, evaluates = set[str](), set[str](), set[str](), set[str]()
     for finding in audit.findings:
         value = shown(finding.value, 200)
         if finding.what == "target":
@@ -74,6 +76,7 @@ def effects(
         module, _, name = offer.component.target.partition(":")
         imports.add(module)
         calls.add(f"{module}.{name}")
+        uses.add(f"{offer.kind} {offer.component.name}: {offer.distribution} {offer.version}")
     untrusted = len(audit.untrusted)
     rest = [f"whatever the {untrusted} things that are not trusted do"] if untrusted else []
     reads = {f"bundle_root/configs/{name}" for name in files} | {shown(p.path, 200) for p in paths if p.read}
@@ -82,6 +85,7 @@ def effects(
     return Effects(
         imports=tuple(sorted(imports)),
         calls=tuple(sorted(calls)),
+        uses=tuple(sorted(uses)),
         evaluates=tuple(sorted(evaluates)),
         reads=(*sorted(reads), *rest),
         writes=(*sorted(writes), *rest),

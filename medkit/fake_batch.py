@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
 from monai.bundle import ConfigParser
 from monai.bundle.scripts import _get_fake_spatial_shape
 
+from medkit.configuration import walk
 from medkit.errors import root_cause, shown
 from medkit.files import confined
 from medkit.keys import reached
 
 MOST_NUMBERS = 2**26
 """Numbers of a fake batch: 256 MB of float32."""
+_UNTRAINED = {"weights": None, "pretrained": False}
+"""Options of networks, and of those inside them, that read or download weights → what leaves them as they are built."""
 _ANY = 64
 """Pixels where the metadata allows any number."""
 
@@ -38,13 +42,22 @@ def problems(configs: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any]) 
     formats = [form for name, form in metadata.items() if name.endswith("_data_format")]
     networks = {}
     for config in configs:
-        if isinstance(part := config.get("network_def"), Mapping):
-            config = {**config, "network_def": {**part, **({"weights": None} if "weights" in part else {})}}
-            networks[str({key: config[key] for key in sorted(reached(config, ["network_def"]))})] = config
+        if config.get("network_def") is not None:
+            parts = _untrained({key: config[key] for key in sorted(reached(config, ["network_def"]))})
+            networks[str(parts)] = {**config, **parts}
     for config in networks.values():
         with tempfile.TemporaryDirectory() as nowhere, confined(nowhere), torch.random.fork_rng([]), torch.no_grad():
             if what := _wrong(config, formats):
                 yield f"network_def: {what}"
+
+
+def _untrained(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return top-level keys without what their parts, however deep, would read or download."""
+    copied = deepcopy(dict(parts))
+    for holder, key, place, _ in walk(copied):
+        if key in _UNTRAINED and place != key and isinstance(holder, dict):
+            holder[key] = _UNTRAINED[key]
+    return copied
 
 
 def _wrong(config: Mapping[str, Any], formats: Iterable[Mapping[str, Any]]) -> str:

@@ -103,9 +103,9 @@ def _read(root: Path) -> dict[str, str]:
 
 
 def _names(root: Path) -> Iterator[str]:
-    """Yield every file of a bundle but the lock and what git keeps, sorted; a link to a folder counts as a file."""
+    """Yield every file of a bundle but the lock and its own .git, sorted; a link to a folder counts as a file."""
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name != ".git")
+        folders[:] = sorted(name for name in folders if name != ".git" or Path(folder) != root)
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in sorted(files + links):
             relative = Path(folder, name).relative_to(root).as_posix()

@@ -5,14 +5,36 @@ medkit itself reads weights only (`medkit.checkpoint.read_checkpoint`); others t
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import torch
 
 from medkit.errors import shown
 
-PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-"""Suffixes, in lower case, of files that Python programs unpickle."""
+_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".pt.tar", ".pth.tar")
+_PROTOCOLS = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+
+
+def is_pickle(file: Path) -> bool:
+    """Return whether Python programs would unpickle a file, by its name or, whatever its name, by how it begins.
+
+    TorchScript's archives, which torch reads with an interpreter of its own, are none under another name.
+    """
+    if not file.is_file():
+        return False
+    if file.name.lower().endswith(_SUFFIXES):
+        return True
+    with file.open("rb") as opened:
+        begins = opened.read(4)
+    if begins != b"PK\x03\x04":
+        return begins.startswith(_PROTOCOLS)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            inside = {Path(name).name for name in archive.namelist()}
+    except zipfile.BadZipFile:
+        return False
+    return "data.pkl" in inside and "constants.pkl" not in inside
 
 
 def why_not_weights(file: Path) -> str:

@@ -6,6 +6,7 @@ A plugin says how its family is published (`Published`), calls `load_pretrained`
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -13,12 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from torch import nn
 
 from medkit.card import Card, read_card
 from medkit.errors import CheckpointError, ConfigError
+from medkit.files import WRITES_BELOW
 
 STARTED_FROM = "started_from"
 """Attribute of a network that has loaded weights: what `medkit.Checkpoints` writes into the card as their source."""
@@ -181,8 +184,16 @@ def mean_and_deviation(input_scaling: Mapping[str, Any]) -> torch.Tensor:
 
 
 def download(url: str) -> dict[str, torch.Tensor]:
-    """Return the state dict behind ``url``, kept in torch's cache and checked against the hash in its name."""
-    return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    """Return the state dict behind ``url``, kept in torch's cache and checked against the hash in its name.
+
+    Where writing is confined (`medkit.files.confined`), one that the cache lacks is kept in ``downloads`` there.
+    """
+    folder, below = Path(torch.hub.get_dir(), "checkpoints"), os.environ.get(WRITES_BELOW)
+    if below and not (folder / Path(urlparse(url).path).name).is_file():
+        folder = Path(below, "downloads")
+    return torch.hub.load_state_dict_from_url(
+        url, model_dir=str(folder), map_location="cpu", check_hash=True, weights_only=True
+    )
 
 
 def _take_input_scaling(module: nn.Module, state: Mapping[str, torch.Tensor], prefix: str, *_: Any) -> None:

@@ -32,7 +32,7 @@ from medkit.configuration import is_inside, walk
 from medkit.errors import PluginError, TrustError, did_you_mean, shown
 from medkit.expressions import why_refused
 from medkit.hookspecs import HOOKS
-from medkit.pickles import PICKLES, why_not_weights
+from medkit.pickles import is_pickle, why_not_weights
 from medkit.registry import registry
 from medkit.trusted_targets import TRUSTED_TARGETS
 
@@ -182,7 +182,7 @@ def _find_code(root: Path) -> Iterator[Finding]:
                 reason = "a bundle holds no code, plugins do"
             elif path.is_symlink() and not is_inside(path, root):
                 what, reason = "link", "leads out of the bundle"
-            elif path.suffix.lower() in PICKLES and path.is_file():
+            elif is_pickle(path):
                 what, reason = "checkpoint", why_not_weights(path)
             if reason:
                 yield Finding(name, what, "", False, reason)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,8 @@ def test_the_tiny_bundle_is_in_order_and_is_described(tiny_bundle, medkit):
     assert code == 0, out
     assert "tiny: in order" in out
     paragraphs = out[out.index("  it imports:") :].splitlines()
-    assert paragraphs[:5] == ["  it imports:", "    monai", "  it calls:", "    UNet", "  it evaluates:"]
+    assert paragraphs[:4] == ["  it imports:", "    monai", "  it calls:", "    UNet"]
+    assert paragraphs[4:7] == ["  it uses:", "    nothing", "  it evaluates:"]
     assert "    $@output_dir + '/words'" in paragraphs
     assert "    bundle_root/configs/count.yaml" in paragraphs[paragraphs.index("  it reads:") :]
     assert "    output_dir/words" in paragraphs[paragraphs.index("  it writes:") :]
@@ -218,6 +221,40 @@ def test_a_network_is_tried_on_a_fake_batch(tiny_bundle):
     told = errors_of(tiny_bundle({"configs/count.yaml": {"words": ["one", "two", "three"]}}))
     assert "network_def: gives float32 (3, 32, 48) for a fake batch of (1, 1, 32, 48)" in told
     assert "metadata.json says float32 (2, 32, 48)" in told
+
+
+def test_a_network_that_is_referred_to_is_tried_too(tiny_bundle):
+    net = yaml.safe_load((tiny_bundle(name="usual") / "configs/count.yaml").read_text())["network_def"]
+    root = tiny_bundle({"configs/count.yaml": {"net": {**net, "out_channels": 7}, "network_def": "@net"}})
+    assert "network_def: gives float32 (7, 32, 48) for a fake batch of (1, 1, 32, 48)" in errors_of(root)
+
+
+def test_a_bundle_without_a_network_says_that_none_was_tried(tiny_bundle):
+    note = "not run: a network on a fake batch, because no stage has a network_def"
+    assert note in check_bundle(tiny_bundle({"configs/count.yaml": {"network_def": None}})).notes
+    assert note not in check_bundle(tiny_bundle(name="with")).notes
+
+
+def test_a_check_downloads_nothing_however_deep_a_network_asks_for_weights(tiny_bundle, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda url, **_: asked.append(url))
+    inner = {"component": "resnet18", "weights": "imagenet"}
+    outer = {"_target_": "medkit.network", "component": "with_facts", "in_channels": 1, "out_channels": 2, "facts": 1}
+    config = {"inner": inner, "network_def": {**outer, "network": "@inner"}}
+    about = Bundle.read(tiny_bundle()).metadata
+    told = list(fake_batch.problems([config, {"network_def": {**outer, "network": inner}}], about))
+    assert len(told) == 2
+    assert not any("cannot be built" in problem for problem in told)
+    assert asked == []
+    assert inner["weights"] == "imagenet"
+
+
+def test_a_check_says_whose_parts_a_bundle_uses(tiny_bundle):
+    part = {"_target_": "medkit.network", "component": "resnet18", "in_channels": 1, "out_channels": 2}
+    report = check_bundle(tiny_bundle({"configs/count.yaml": {"network_def": part}}))
+    version = importlib.metadata.version("medkit-resnet18")
+    assert report.to_json()["effects"]["uses"] == [f"network resnet18: medkit-resnet18 {version}"]
+    assert f"it uses:\n    network resnet18: medkit-resnet18 {version}\n" in report.to_text()
 
 
 def test_no_network_is_tried_before_all_is_trusted(tiny_bundle, monkeypatch):

@@ -133,3 +133,10 @@ def test_git_s_own_files_are_not_locked_and_a_new_lock_is_the_same(locked):
     (root / ".git/HEAD").write_text("ref")
     assert lock.changes(root) == []
     assert lock.write(root) == (5, pin)
+
+
+def test_a_folder_that_is_called_as_git_s_own_is_locked_below_the_top(locked):
+    root, _ = locked
+    (root / "docs/.git").mkdir()
+    (root / "docs/.git/payload.txt").write_text("not git's")
+    assert lock.changes(root) == ["docs/.git/payload.txt is added"]

@@ -9,6 +9,7 @@ import pickle
 import shlex
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import yaml
 from monai.bundle import ConfigWorkflow, create_workflow, run
 from monai.bundle.scripts import update_kwargs
 
-from medkit import monai_options
+from medkit import monai_options, trust
 from medkit.bundle import Bundle
 from medkit.errors import ConfigError
 from medkit.request import Request
@@ -334,6 +335,23 @@ def test_a_bare_pickle_is_no_checkpoint(malicious, medkit):
     code, out, _ = medkit("check", root)
     assert (code, canary.exists()) == (2, False)
     assert "ERROR models/model.pt: checkpoint" in out
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.pth.tar", "notes.txt", "model"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_is_known_whatever_it_is_called(name, zipped, tmp_path):
+    torch.save({"state": Payload(str(tmp_path / "canary"))}, tmp_path / name, _use_new_zipfile_serialization=zipped)
+    (finding,) = trust.audit_bundle(tmp_path, []).findings
+    assert (finding.path, finding.what, finding.trusted) == (name, "checkpoint", False)
+    torch.save({"weight": torch.ones(3)}, tmp_path / name)
+    assert not trust.audit_bundle(tmp_path, []).findings
+
+
+def test_what_only_begins_like_an_archive_is_no_checkpoint(tmp_path):
+    (tmp_path / "cut.bin").write_bytes(b"PK\x03\x04 and no more")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.writestr("data.csv", "1,2")
+    assert not trust.audit_bundle(tmp_path, []).findings
 
 
 def test_a_checkpoint_of_weights_is_trusted(tiny_bundle, medkit):

@@ -3,6 +3,7 @@
 import re
 import urllib.error
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 import medkit
 from medkit.card import read_card, write_card
 from medkit.errors import CheckpointError, ConfigError
+from medkit.files import confined
 from medkit.pretrained import Published, download, load_pretrained, mean_and_deviation, scale_input
 
 TOY = Published(
@@ -273,6 +275,18 @@ def test_a_download_is_checked_and_read_as_tensors_only(monkeypatch):
     assert url == "https://example.org/net-0123.pth"
     assert options["check_hash"]
     assert options["weights_only"]
+
+
+def test_a_download_stays_in_the_folder_that_writing_is_confined_to(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda url, **options: Path(options["model_dir"]))
+    url, cache = "https://example.org/net-0123.pth", Path(torch.hub.get_dir(), "checkpoints")
+    assert download(url) == cache
+    with confined(tmp_path / "run"):
+        assert download(url) == tmp_path / "run/downloads"
+        cache.mkdir(parents=True)
+        (cache / "net-0123.pth").touch()
+        assert download(url) == cache, "what is there is read, not fetched again"
 
 
 @pytest.mark.parametrize(

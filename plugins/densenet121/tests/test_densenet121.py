@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.networks.nets import DenseNet
-from monai.networks.nets import densenet as monai_densenet
 from torch import nn
 
 import medkit
@@ -298,10 +297,10 @@ def test_input_scaling_becomes_part_of_the_network_and_its_checkpoint(saved):
     assert torch.equal(again(images()), loaded(images()))
 
 
-def test_imagenet_comes_through_monai_with_its_scaling_and_a_new_head(monkeypatch):
+def test_imagenet_comes_with_its_scaling_and_a_new_head(monkeypatch):
     torch.manual_seed(3)
     published = medkit.network("densenet121", in_channels=3, out_channels=1000).eval()
-    monkeypatch.setattr(monai_densenet, "load_state_dict_from_url", lambda *_, **__: old_style(published.state_dict()))
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", lambda *_, **__: old_style(published.state_dict()))
     network = medkit.network("densenet121", in_channels=3, out_channels=2, weights="imagenet").eval()
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     scaled = (images(3) - mean[:, None, None]) / std[:, None, None]
@@ -314,7 +313,7 @@ def test_imagenet_without_network_is_one_line(monkeypatch):
     def offline(*_, **__):
         raise urllib.error.URLError("no route")
 
-    monkeypatch.setattr(monai_densenet, "load_state_dict_from_url", offline)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
     with pytest.raises(CheckpointError, match=r"could not be downloaded .*no route.*give its path"):
         medkit.network("densenet121", in_channels=3, out_channels=2, weights="imagenet")
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
-import torch
-from monai.networks.nets import densenet
-
-from medkit.pretrained import Published
-
-
-def _imagenet() -> dict[str, torch.Tensor]:
-    """Return torchvision's weights, downloaded by MONAI into torch's cache."""
-    return densenet.DenseNet121(spatial_dims=2, in_channels=3, out_channels=1000, pretrained=True).state_dict()
-
+from medkit.pretrained import Published, download
 
 DENSENET = Published(
     family="DenseNet",
     first="features.conv0.weight",
     last=("classifier.weight", "classifier.bias"),
     body=("features.",),
-    imagenet=_imagenet,
+    imagenet=partial(download, "https://download.pytorch.org/models/densenet121-a639ec97.pth"),
     renamed=[
         (re.compile(r"(denselayer\d+)\.layers\."), r"\1."),  # MONAI
         (re.compile(r"\.(norm|conv)\.([12])\."), r".\1\2."),  # torchvision before 0.3: ImageNet, CheXNet
