@@ -165,6 +165,26 @@ def test_a_merge_that_fits_nothing_leaves_no_record_of_an_earlier_one(folds, tmp
     assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
 
 
+def test_validation_is_told_from_test_by_the_ends_of_paths_too(write_table, tmp_path):
+    def tables(part, folder, names):
+        draw = np.random.default_rng(0)
+        labels = np.stack([np.arange(len(names)) % 2] * 2, axis=1)
+        return [write_table(f"{part}{m}.csv", draw.random((len(names), 2)), None, labels,
+                            [f"/run{m}/{folder}/{name}" for name in names]) for m in (0, 1)]  # fmt: skip
+
+    def merged(test, validation):
+        options = {"files": test, "validation_files": validation, "output": str(tmp_path / "o.csv")}
+        return medkit.handler("merge_predictions", method="fitted", **options).run()
+
+    test = tables("t", "test", ["1.png", "2.png"])
+    assert merged(test, tables("v", "validation", ["1.png", "2.png"])).is_file()
+    again = tables("w", "test", ["2.png", "3.png"])
+    with pytest.raises(DataError, match=r"^2.png: in files and in validation_files"):
+        merged(test, again)
+    with pytest.raises(DataError, match=r"run0/test/2.png: in files and in validation_files"):
+        merged(test, again[::-1])
+
+
 def test_validation_that_does_not_fit_is_named(folds, write_table, tmp_path):
     files, validation = folds["test"][0], folds["validation"][0]
     bare = [write_table(f"bare{m}.csv", np.full((2, 2), 0.5)) for m in range(3)]

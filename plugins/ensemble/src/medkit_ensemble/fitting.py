@@ -56,7 +56,7 @@ def fit(models: Models, validation: Models, method: str, multiclass: bool, thres
         raise DataError(
             f"{validation.paths[0]} has the findings {validation.findings}, {models.paths[0]} has {models.findings}"
         )
-    if shared := [key for key in validation.images if key in models.images]:
+    if shared := models.shared(validation):
         raise DataError(f"{some(shared)}: in files and in validation_files; fit on other images than those you merge")
     labels = validation.labels()
     pairs = zip(models.paths, validation.paths)

@@ -22,7 +22,8 @@ from medkit_ensemble.tables import find_tables
 class MergePredictions:
     """Writer of one table of predictions from those of several models.
 
-    Images are joined by ``file``, or by their id where a table is in Kaggle's format or is to be (see
+    Images are joined by the ends of ``file`` that tell all of every table apart, most often the names, since every run
+    may have its own copy of the data; or by their id where a table is in Kaggle's format or is to be (see
     `medkit_ensemble.kaggle.image_id`). Rows and columns are as in the first predictions.csv. A row that is not ``ok``
     in one of the tables has no probabilities, and the status and reason that it has in the first such table.
     ``synthetic`` and ``synthetic_model`` are 1 where they are in any.
