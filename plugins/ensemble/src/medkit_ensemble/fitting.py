@@ -75,6 +75,8 @@ def fit(models: Models, validation: Models, method: str, multiclass: bool, thres
         cuts, record["thresholds"] = fit_thresholds(
             merged(validation, method, weights)[0], labels, models.findings, unseen
         )
+        always = [name for name, row in record["thresholds"].items() if row["positives"] and not row["negatives"]]
+        notes += [f"threshold 0.5 where every validation image has it: {', '.join(always)}"] if always else []
         never = [name for name, row in record["thresholds"].items() if not row["positives"]]
         notes += [f"threshold {unseen:g} where validation has no image: {', '.join(never)}"] if never else []
     return Fitted(weights, cuts, record, notes)

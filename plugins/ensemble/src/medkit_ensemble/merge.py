@@ -39,8 +39,8 @@ class MergePredictions:
         label_mode: ``multiclass``: ``present`` is the most probable finding; ``multilabel``: each at or above its
             threshold, 0.5 unless fitted. ``union`` and ``vote`` decide by what the tables say is present.
         validation_files: the same models' tables of labelled images, in the order of ``files``.
-        thresholds: ``f1``: fit each finding's on these images, merged the same way. One that none of them has keeps
-            0.5, or with ``rank_mean`` is never present.
+        thresholds: ``f1``: fit each finding's on these images, merged the same way. One that none or all of them
+            have keeps 0.5; with ``rank_mean`` one that none has is never present.
         kaggle: write Kaggle's format.
         classes: what the numbers in Kaggle's format stand for, 0 first; by default the findings of a predictions.csv
             among ``files``, or the numbers.
