@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from medkit.errors import DataError
 from medkit.files import whole
 
 _ERRORS = "surrogateescape"
@@ -47,3 +48,23 @@ def read_csv(path: str | Path) -> list[dict[str, str]]:
     with Path(path).open(newline="", encoding="utf-8", errors=_ERRORS) as stream:
         rows = csv.DictReader(stream)
         return [{unguarded(k): unguarded(v or "") for k, v in row.items() if k is not None} for row in rows]
+
+
+def read_rows(path: str | Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file that must be there and whole; at least one.
+
+    Raises:
+        DataError: it is missing, is no CSV, has no rows, or ends in the middle of a line.
+    """
+    try:
+        end = Path(path).read_bytes()[-1:]
+        if end not in (b"", b"\n", b"\r"):
+            raise DataError(f"{path} is cut off in its last line: make it again, or end that line where it is complete")
+        rows = read_csv(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is not there: run the stage that makes it") from error
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV ({error}): run the stage that makes it again") from error
+    if not rows:
+        raise DataError(f"{path} has no rows: run the stage that makes it again")
+    return rows

@@ -15,6 +15,7 @@ from medkit import contracts as c
 from medkit import metrics
 from medkit.errors import ConfigError, DataError
 from medkit.handlers import merged
+from medkit.thresholds import best_f1
 
 
 class _OfSamples(Metric):
@@ -97,11 +98,11 @@ class MacroF1(_OfLabels):
         return float(np.mean([self._f1(*columns) for columns in zip(labels.T[shown], logits.T[shown])]))
 
     def _f1(self, labels: np.ndarray, logits: np.ndarray) -> float:
-        """Return F1 at the threshold, or the highest: the best threshold is some positive's logit."""
-        known, positive = np.sort(logits[~np.isnan(labels)]), np.sort(logits[labels == 1])
-        cuts = positive if self.logit is None else np.array([self.logit])
-        present, true = (side.size - np.searchsorted(side, cuts) for side in (known, positive))
-        return (2 * true / (present + positive.size)).max()
+        """Return F1 at the threshold, or the highest."""
+        if self.logit is None:
+            return best_f1(logits[labels == 1], logits[labels == 0])[1]
+        present, positive = logits >= self.logit, labels == 1
+        return 2 * (present & positive).sum() / ((present & ~np.isnan(labels)).sum() + positive.sum())
 
 
 class Accuracy(_OfLabels):

@@ -130,3 +130,11 @@ def test_an_image_that_cannot_be_read_keeps_its_place_in_the_batch(table):
     assert batch["status"] == ["ok", "error", "ok"]
     torch.testing.assert_close(batch["gate"], torch.tensor([0.75, 0.5, torch.nan]), equal_nan=True)
     assert all(sample.keys() == {"image"} for sample in data), "the data set is left as it was"
+
+
+def test_a_table_of_a_newer_version_is_refused(table):
+    path = table(a=0.25)
+    rows = [{"file": "/busi/a.png", "probability_normal": 0.25, "format": "medkit-predictions/2"}]
+    write_csv(path, list(rows[0]), rows)
+    with pytest.raises(DataError, match=r'predictions\.csv has the format "medkit-predictions/2", this medkit reads'):
+        gate_of(medkit.transform("gate_values", predictions=path), "a")

@@ -487,11 +487,11 @@ BROKEN = {
     "no run": (lambda b: [shutil.rmtree(b), b.mkdir()], DataError, "b is no run"),
     "not trained": (without("models/model.pt", "evaluation/predictions.csv"), DataError, "stage train has not made"),
     "not fitted": (without("evaluation/predictions.csv"), DataError, "stage fit has not made models/operating_points"),
-    "empty": (lambda b: (b / "evaluation" / "predictions.csv").write_text(""), DataError, "holds no row"),
+    "empty": (lambda b: (b / "evaluation" / "predictions.csv").write_text(""), DataError, "has no rows"),
     "binary": (
         lambda b: (b / "evaluation" / "predictions.csv").write_bytes(b"\0\xff" * 99),
         DataError,
-        "ends within a line",
+        "is cut off in its last line",
     ),
     "field": (predictions("/000.png", "x" * 200_000), DataError, "cannot be read as CSV"),
     "no table": (
@@ -502,9 +502,13 @@ BROKEN = {
     "cut": (
         lambda b: (p := b / "evaluation" / "predictions.csv").write_bytes(p.read_bytes()[:-2]),
         DataError,
-        "ends within a line",
+        "is cut off in its last line",
     ),
-    "no text": (predictions("/000.png,ok,,0,P0,", "/000.png,ok,,0,P0,high"), DataError, 'in a column "probability_'),
+    "no text": (
+        predictions("/000.png,ok,,0,P0,", "/000.png,ok,,0,P0,high"),
+        DataError,
+        '000.png the probability_.* "high',
+    ),
     "no labels": (predictions("label_", "truth_"), DataError, None),
     "twice": (predictions("/001.png", "/000.png"), DataError, "images/000.png twice"),
     "other labels": (predictions("label_Mass,label_Nodule", "label_Nodule,label_Mass"), DataError, "has another label"),

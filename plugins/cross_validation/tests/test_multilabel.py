@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 import medkit
 from medkit.errors import DataError
-from medkit.tables import write_csv
+from medkit.tables import read_csv, write_csv
 
 FINDINGS = ("Mass", "Edema", "Hernia")
 IMAGES, FOLDS = 120, 3
@@ -189,3 +189,11 @@ def test_a_label_that_is_none_is_named(run_dir, label):
     write_csv(path, list(rows[0]), [{**rows[0], "label_Mass": label}, *rows[1:]])
     with pytest.raises(DataError, match='row "cnn": a label is neither 0, 1 nor blank'):
         table(run_dir, CNN)
+
+
+def test_a_table_of_a_newer_version_is_refused(run_dir):
+    path = run_dir / "cnn" / "fold1.csv"
+    rows = [row | {"format": "medkit-predictions/2"} for row in read_csv(path)]
+    write_csv(path, list(rows[0]), rows)
+    with pytest.raises(DataError, match=r'cnn/fold1\.csv has the format "medkit-predictions/2", this medkit reads'):
+        table(run_dir, CNN, resamples=2)

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from medkit_ensemble.thresholds import best_f1, fit_thresholds
+from medkit_ensemble.thresholds import fit_thresholds
 from medkit_ensemble.weights import SMALLEST, fit_weights
 from sklearn.metrics import f1_score, log_loss
 
 import medkit
 from medkit.errors import ConfigError, DataError
 from medkit.tables import read_csv
+from medkit.thresholds import best_f1
 
 SHAPE = st.tuples(st.integers(2, 4), st.integers(1, 8), st.integers(1, 3))
 VALIDATION = SHAPE.flatmap(
@@ -84,7 +85,7 @@ def test_unknown_labels_are_skipped_and_one_class_an_image_counts_its_own_probab
 def test_a_threshold_has_the_highest_f1_of_all(drawn):
     truth, scores = drawn
     truth[0] = 1
-    threshold, f1 = best_f1(truth, scores)
+    threshold, f1 = best_f1(scores[truth == 1], scores[truth == 0])
     assert f1 == pytest.approx(f1_of(truth, scores >= threshold))
     assert f1 == pytest.approx(max(f1_of(truth, scores >= cut) for cut in scores))
 
@@ -95,6 +96,18 @@ def test_a_finding_that_validation_never_shows_keeps_the_given_threshold_and_unk
     np.testing.assert_allclose(cuts, [0.5, 0.5])
     assert record["a"] == {"threshold": 0.5, "f1": 1.0, "positives": 1, "negatives": 1}
     assert record["b"] == {"threshold": 0.5, "f1": None, "positives": 0, "negatives": 3}
+
+
+def test_a_finding_that_every_validation_image_has_keeps_one_half_and_is_named(write_table, tmp_path):
+    draw, labels = np.random.default_rng(0), np.stack([np.arange(20) % 2, np.ones(20)], axis=1)
+    tables = [write_table(f"{part}{m}.csv", draw.random((20, 2)), None, labels, [f"{part}{n}" for n in range(20)])
+              for part in "tv" for m in (0, 1)]  # fmt: skip
+    merger = medkit.handler("merge_predictions", files=tables[:2], validation_files=tables[2:], thresholds="f1",
+                            output=str(tmp_path / "o.csv"))  # fmt: skip
+    merger.run()
+    record = json.loads((tmp_path / "o.fitted.json").read_text())["thresholds"]["c1"]
+    assert record == {"threshold": 0.5, "f1": None, "positives": 20, "negatives": 0}
+    assert merger.notes == ["threshold 0.5 where every validation image has it: c1"]
 
 
 @pytest.fixture
@@ -163,6 +176,26 @@ def test_a_merge_that_fits_nothing_leaves_no_record_of_an_earlier_one(folds, tmp
     output = tmp_path / "out" / "predictions.csv"
     medkit.handler("merge_predictions", files=folds["test"][0], output=str(output)).run()
     assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
+
+
+def test_validation_is_told_from_test_by_the_ends_of_paths_too(write_table, tmp_path):
+    def tables(part, folder, names):
+        draw = np.random.default_rng(0)
+        labels = np.stack([np.arange(len(names)) % 2] * 2, axis=1)
+        return [write_table(f"{part}{m}.csv", draw.random((len(names), 2)), None, labels,
+                            [f"/run{m}/{folder}/{name}" for name in names]) for m in (0, 1)]  # fmt: skip
+
+    def merged(test, validation):
+        options = {"files": test, "validation_files": validation, "output": str(tmp_path / "o.csv")}
+        return medkit.handler("merge_predictions", method="fitted", **options).run()
+
+    test = tables("t", "test", ["1.png", "2.png"])
+    assert merged(test, tables("v", "validation", ["1.png", "2.png"])).is_file()
+    again = tables("w", "test", ["2.png", "3.png"])
+    with pytest.raises(DataError, match=r"^2.png: in files and in validation_files"):
+        merged(test, again)
+    with pytest.raises(DataError, match=r"run0/test/2.png: in files and in validation_files"):
+        merged(test, again[::-1])
 
 
 def test_validation_that_does_not_fit_is_named(folds, write_table, tmp_path):

@@ -91,7 +91,7 @@ def test_tables_that_do_not_fit_are_named(table, tmp_path, tables, message):
 
 def test_a_probability_that_is_none_is_named(table, tmp_path):
     other = table("b", ["Mass", "Hernia"], **{"image2.png": {"probability_Mass": "1.5"}})
-    with pytest.raises(DataError, match=r"b/predictions.csv gives image2.png something that is no probability"):
+    with pytest.raises(DataError, match=r'b/predictions.csv gives image2.png the probability_Mass "1.5"'):
         join([table("a", ["Edema"]), other], tmp_path)
 
 

@@ -50,6 +50,20 @@ def test_probabilities_are_averaged_by_file_in_the_first_tables_order(table, tmp
     assert merge([one, two, three], tmp_path) == rows
 
 
+@pytest.mark.parametrize("copies", [("/run1/p", "/run2/p"), ("/run1/p", "C:\\run2\\p")])
+def test_runs_with_their_own_copies_of_the_data_are_joined_by_the_ends_of_paths(table, tmp_path, copies):
+    names = ["left/x.png", "left/y.png", "right/x.png"]
+    files = [[f"{copy}/{name}" for name in names] for copy in copies]
+    one = table("m1", [row(file, 0.1 * n, 0.9) for n, file in enumerate(files[0])])
+    two = table("m2", [row(file, 0.2 * n, 0.9) for n, file in reversed(list(enumerate(files[1])))])
+    rows = merge([one, two], tmp_path)
+    assert [r["file"] for r in rows] == files[0]
+    np.testing.assert_allclose([float(r["probability_a"]) for r in rows], [0, 0.15, 0.3])
+    short = table("m3", [row(file, 0.2, 0.9) for file in files[1][:2]])
+    with pytest.raises(DataError, match=r"m3/predictions.csv lacks right/x.png, which .*m1/predictions.csv has"):
+        merge([one, short], tmp_path)
+
+
 def test_a_path_that_looks_like_a_pattern_is_a_path(table, tmp_path):
     files = [table(name, [row("x", 0.2, 0.8)]) for name in ("run [1]", "run 2")]
     assert len(merge(files, tmp_path)) == 1
@@ -75,8 +89,11 @@ def test_what_one_model_could_not_assess_has_no_probability(table, tmp_path):
         ([row("x", 0.1, 0.2), row("y", 0.1, 0.2), row("z", 0.1, 0.2)], r"m1/predictions.csv lacks z"),
         ([row("x", 0.1, 0.2), row("x", 0.1, 0.2), row("y", 0.1, 0.2)], r"holds x twice"),
         ([row("x", 0.1, 0.2, label_a=0), row("y", 0.1, 0.2)], r"x has other labels in .*m2"),
-        ([row("x", 0.1, 1.2), row("y", 0.1, 0.2)], r"gives x something that is no probability"),
-        ([row("x", 0.1, float("nan")), row("y", 0.1, 0.2)], r"gives x something that is no probability"),
+        (
+            [row("x", 0.1, 1.2), row("y", 0.1, 0.2)],
+            r'gives x the probability_b "1.2", a number from 0 to 1 was',
+        ),
+        ([row("x", 0.1, float("nan")), row("y", 0.1, 0.2)], r'gives x the probability_b "nan"'),
         ([], r"m2/predictions.csv has no rows"),
     ],
 )

@@ -21,7 +21,7 @@ import yaml
 from medkit_publish.baked import baked
 from monai.bundle import ConfigParser, download, load
 
-from medkit import cli
+from medkit import cli, lock
 from medkit.bundle import Bundle
 from medkit.card import write_card
 from medkit.configuration import load_config
@@ -154,6 +154,23 @@ def test_a_model_in_its_bundle_is_used_with_the_options_that_it_was_trained_with
     assert config["image_size"] == OPTIONS["image_size"]
     assert config["network_def"]["growth_rate"] == OPTIONS["network_def#growth_rate"]
     assert str(tmp_path) not in (copy / "models" / "run.json").read_text()
+
+
+def test_a_lock_goes_into_no_zip_file_and_is_to_be_made_again_in_the_bundle_itself(run, medkit, tmp_path):
+    copy = tmp_path / "copy" / "chest_gradcam"
+    shutil.copytree(BUNDLES / "chest_gradcam", copy, ignore=shutil.ignore_patterns("models", "out"))
+    assert medkit("lock", copy)[0] == 0
+    assert medkit("publish", copy, "-o", "locked.zip")[0] == 0
+    with zipfile.ZipFile(tmp_path / "locked.zip") as archive:
+        archive.extractall(tmp_path / "there")
+    there = tmp_path / "there" / "chest_gradcam"
+    lock.require_unchanged(there)
+    assert not (there / lock.LOCK).exists()
+    code, out, _ = medkit("publish", copy, "--bundle")
+    assert (code, f"run medkit lock {copy}" in out) == (0, True)
+    assert "models/model.pt is added" in lock.changes(copy)
+    assert medkit("lock", copy)[0] == 0
+    lock.require_unchanged(copy)
 
 
 def test_a_run_in_a_published_bundle_uses_the_model_that_it_trains_itself(published, tmp_path):

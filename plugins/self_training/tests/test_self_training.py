@@ -281,8 +281,16 @@ def other_findings(rows):
         ("predictions", lambda rows: [], "has no row"),
         ("predictions", lambda rows: [row | {"status": "error"} for row in rows], "none of the 6 images"),
         ("predictions", lambda rows: [*rows, rows[0]], r"holds .*u0.png twice"),
-        ("predictions", lambda rows: [rows[0] | {"probability_Mass": "1.5"}, *rows[1:]], "that is no probability"),
-        ("predictions", lambda rows: [rows[0] | {"probability_Mass": ""}, *rows[1:]], "that is no probability"),
+        (
+            "predictions",
+            lambda rows: [rows[0] | {"probability_Mass": "1.5"}, *rows[1:]],
+            r'u0.png the probability_Mass ".*", a number from 0 to 1 was asked',
+        ),
+        (
+            "predictions",
+            lambda rows: [rows[0] | {"probability_Mass": ""}, *rows[1:]],
+            r'u0.png the probability_Mass ".*", a number from 0 to 1 was asked',
+        ),
         ("predictions", other_findings, "has probabilities of Mass, Hernia; Mass, Nodule were asked for"),
         ("predictions", lambda rows: [row | {"label_Mass": "1"} for row in rows], "has labels, of .*u0.png"),
         ("held_out", lambda rows: [row | {"label_Mass": "", "label_Nodule": ""} for row in rows], "has no labels"),

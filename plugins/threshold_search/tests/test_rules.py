@@ -7,7 +7,7 @@ from medkit_threshold_search.rules import ThresholdRules
 from sklearn.metrics import f1_score
 
 from medkit.errors import ConfigError, DataError
-from medkit.tables import write_csv
+from medkit.tables import read_csv, write_csv
 
 FINDINGS = ["Nucleoli", "Centrosome", "Rods & rings"]
 COLUMNS = ["file", "status", "reason", "patient_id"]
@@ -103,4 +103,32 @@ def test_mistakes_are_named(tmp_path):
         compared(tmp_path)
     predicted(tmp_path / "v.csv", 2, 1, failed=[0, 1])
     with pytest.raises(DataError, match="none of its 2 images was assessed"):
+        compared(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("file", "0.png", "v.csv holds 0.png twice"),
+        ("format", "medkit-predictions/2", 'v.csv has the format "medkit-predictions/2", this medkit reads'),
+        ("probability_Nucleoli", "1.2", '1.png the probability_Nucleoli "1.2", a number from 0 to 1 was asked for'),
+        ("probability_Nucleoli", "", '1.png the probability_Nucleoli "", a number from 0 to 1 was asked for'),
+        ("label_Nucleoli", "2", '1.png the label_Nucleoli "2", 0 or 1 was asked for'),
+    ],
+)
+def test_a_table_that_cannot_be_right_is_refused(tmp_path, column, value, message):
+    predicted(tmp_path / "t.csv", 5, 1)
+    predicted(tmp_path / "v.csv", 5, 1)
+    rows = [{"format": "medkit-predictions/1", **row} for row in read_csv(tmp_path / "v.csv")]
+    rows[1][column] = value
+    write_csv(tmp_path / "v.csv", ["format", *COLUMNS], rows)
+    with pytest.raises(DataError, match=message):
+        compared(tmp_path)
+
+
+def test_a_table_that_is_cut_off_is_refused(tmp_path):
+    predicted(tmp_path / "t.csv", 5, 1)
+    predicted(tmp_path / "v.csv", 5, 1)
+    (tmp_path / "v.csv").write_bytes((tmp_path / "v.csv").read_bytes()[:-2])
+    with pytest.raises(DataError, match=r"v.csv is cut off in its last line"):
         compared(tmp_path)

@@ -13,6 +13,7 @@ from monai.transforms import Transform
 
 from medkit import contracts as c
 from medkit.errors import ConfigError, DataError, did_you_mean
+from medkit.predictions import require_version
 from medkit.tables import read_csv
 
 
@@ -104,7 +105,9 @@ def _rows(table: Path, negative: str) -> Iterator[tuple[str, np.float32]]:
     if not Path(table).is_file():
         raise DataError(f"gate_values: {table} is not there: run the stage in which the classifier writes it")
     column = f"probability_{negative}"
-    for row in read_csv(table):
+    rows = read_csv(table)
+    require_version(f"gate_values: {table}", rows)
+    for row in rows:
         if "file" not in row or column not in row:
             classes = [name.removeprefix("probability_") for name in row if name.startswith("probability_")]
             hint = did_you_mean(negative, classes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ import numpy as np
 from medkit.card import read_card
 from medkit.checkpoint import read_checkpoint
 from medkit.errors import DataError
-from medkit.tables import read_csv
+from medkit.predictions import LABEL, read_predictions
+from medkit.tables import read_rows
 
 PREDICTIONS = "evaluation/predictions.csv"
 _STAGES = {"train": "models/model.pt", "fit": "models/operating_points.json", "evaluate": PREDICTIONS}
@@ -70,25 +70,21 @@ def read_run(folder: Path, path: Path, column: str) -> Run:
         CheckpointError: the model or its card is damaged.
     """
     _require_finished(folder, path)
-    rows = _table(path, ("file", "status"))
-    labelled = [name.removeprefix("label_") for name in rows[0] if name.startswith("label_")]
-    findings = [name for name in labelled if f"{column}_{name}" in rows[0]]
+    table = read_predictions(path)
+    known = table.findings(f"{column}_")
+    findings = [name for name in table.findings(LABEL) if name in known]
     if not findings:
         raise DataError(f"{path} has no columns label_… and {column}_…: evaluate labelled images with what makes both")
-    files = [row["file"] for row in rows]
-    if len(set(files)) < len(files):
-        twice = next(name for name in files if files.count(name) > 1)
-        raise DataError(f"{path} holds {twice} twice: run the stage evaluate again")
     model = folder / _STAGES["train"]
     card = read_card(model) if model.is_file() else None
     return Run(
         folder,
         findings,
-        files,
-        [row["patient_id"] for row in rows] if "patient_id" in rows[0] else None,
-        _numbers(path, rows, "label", findings),
-        _numbers(path, rows, column, findings),
-        any(row.get("synthetic") == "1" for row in rows),
+        table.files,
+        [row["patient_id"] for row in table.rows] if "patient_id" in table.rows[0] else None,
+        table.numbers(LABEL, findings),
+        table.numbers(f"{column}_", findings),
+        any(row.get("synthetic") == "1" for row in table.rows),
         _boxes(folder / "metrics.json") if path == folder / PREDICTIONS else None,
         _seconds(folder / "history.csv"),
         _parameters(model) if model.is_file() else None,
@@ -108,33 +104,6 @@ def _require_finished(folder: Path, path: Path) -> None:
     raise DataError(f"{folder} is not finished: stage {stage} has not made {file}: run the bundle to its end")
 
 
-def _table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
-            raise DataError(f"{path} ends within a line: run the stage that makes it again")
-        rows = read_csv(path)
-    except (csv.Error, OSError) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}") from error
-    for column in columns:
-        if not rows or column not in rows[0]:
-            found = f'has no column "{column}"' if rows else "holds no row"
-            raise DataError(f"{path} {found}: run the stage that makes it again")
-    return rows
-
-
-def _numbers(path: Path, rows: list[dict[str, str]], group: str, findings: list[str]) -> np.ndarray:
-    """Return (N,K): NaN in blank cells and where the image was not assessed."""
-    try:
-        cells = [[row[f"{group}_{name}"] if row["status"] == "ok" else "" for name in findings] for row in rows]
-        numbers = np.array([[float(cell or "nan") for cell in line] for line in cells])
-    except ValueError as error:
-        raise DataError(f'{path}: {error} in a column "{group}_…"') from error
-    known = numbers[~np.isnan(numbers)]
-    if (known < 0).any() or (known > 1).any() or (group != "probability" and not np.isin(known, (0, 1)).all()):
-        raise DataError(f'{path}: a number in a column "{group}_…" is out of place')
-    return numbers
-
-
 def _boxes(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
@@ -150,9 +119,9 @@ def _seconds(path: Path) -> float | None:
     if not path.is_file():
         return None
     try:
-        return sum(float(row["seconds"]) for row in _table(path, ("seconds",)))
-    except ValueError as error:
-        raise DataError(f'{path}: {error} in column "seconds"') from error
+        return sum(float(row["seconds"]) for row in read_rows(path))
+    except (KeyError, ValueError) as error:
+        raise DataError(f'{path} has no number in a column "seconds" ({error}): run the stage train again') from error
 
 
 def _parameters(path: Path) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from medkit.errors import DataError
+from medkit.predictions import path_ends
 from medkit.tables import read_csv
 from medkit_comparison.rows import Row
 from medkit_comparison.run_folder import Run
@@ -76,7 +77,7 @@ def align(rows: Sequence[Row], runs: Mapping[Path, Run], patients: str | None = 
     if not findings:
         raise DataError(f"the runs have no finding in common: {every[0].folder} knows {', '.join(every[0].findings)}")
     left_out = sorted({name for run in every for name in run.findings} - set(findings))
-    ends = _ends(every)
+    ends = path_ends([run.files for run in every])
     names = sorted({name for end in ends for name in end})
     place = {name: n for n, name in enumerate(names)}
     truth = np.full((len(names), len(findings)), np.nan)
@@ -111,17 +112,6 @@ def align(rows: Sequence[Row], runs: Mapping[Path, Run], patients: str | None = 
     }
     known = None if None in belongs else [str(patient) for patient in belongs]
     return Images(findings, left_out, known, tested)
-
-
-def _ends(runs: Sequence[Run]) -> list[list[str]]:
-    """Return the shortest ends of the paths, equally many parts each, that tell the images of every run apart."""
-    paths = [[PurePosixPath(file.replace("\\", "/")).parts for file in run.files] for run in runs]
-    longest = max(len(parts) for parts_of in paths for parts in parts_of)
-    for count in range(1, longest + 1):
-        ends = [["/".join(parts[-count:]) for parts in parts_of] for parts_of in paths]
-        if all(len(set(end)) == len(end) for end in ends):
-            return ends
-    return [list(run.files) for run in runs]
 
 
 class _Patients:

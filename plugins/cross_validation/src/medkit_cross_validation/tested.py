@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from medkit.errors import DataError
+from medkit.predictions import require_version
 from medkit.tables import read_csv
 from medkit_cross_validation.groups import Groups
 from medkit_cross_validation.measured import Measured, measured, number_columns
@@ -69,6 +70,8 @@ def read_tested(run_dir: Path, row: Row, groups: Groups | None = None) -> Tested
     for file in files:
         table = read_csv(run_dir / file)
         here = _columns(row, file, table, groups)
+        if row.kind != "segmentation":
+            require_version(file, table)
         if columns not in ((), here):
             raise DataError(f'row "{row.name}": {file} and {files[0]} are about different classes')
         columns = here

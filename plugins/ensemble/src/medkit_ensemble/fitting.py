@@ -56,7 +56,7 @@ def fit(models: Models, validation: Models, method: str, multiclass: bool, thres
         raise DataError(
             f"{validation.paths[0]} has the findings {validation.findings}, {models.paths[0]} has {models.findings}"
         )
-    if shared := [key for key in validation.images if key in models.images]:
+    if shared := models.shared(validation):
         raise DataError(f"{some(shared)}: in files and in validation_files; fit on other images than those you merge")
     labels = validation.labels()
     pairs = zip(models.paths, validation.paths)
@@ -75,6 +75,8 @@ def fit(models: Models, validation: Models, method: str, multiclass: bool, thres
         cuts, record["thresholds"] = fit_thresholds(
             merged(validation, method, weights)[0], labels, models.findings, unseen
         )
+        always = [name for name, row in record["thresholds"].items() if row["positives"] and not row["negatives"]]
+        notes += [f"threshold 0.5 where every validation image has it: {', '.join(always)}"] if always else []
         never = [name for name, row in record["thresholds"].items() if not row["positives"]]
         notes += [f"threshold {unseen:g} where validation has no image: {', '.join(never)}"] if never else []
     return Fitted(weights, cuts, record, notes)

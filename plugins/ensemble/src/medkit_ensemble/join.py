@@ -7,27 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from medkit.errors import ConfigError, DataError, did_you_mean
-from medkit_ensemble.predictions import (
-    GROUPS,
-    LABEL,
-    PRESENT,
-    PROBABILITY,
-    about_image,
-    findings_of,
-    probabilities,
-    table_of,
-    write_predictions,
-)
-from medkit_ensemble.tables import Row, find_tables, read_rows, require_same_files
+from medkit.predictions import GROUPS, LABEL, PRESENT, PROBABILITY, findings_of, number
+from medkit.tables import read_rows
+from medkit_ensemble.predictions import about_image, by_ends, table_of, write_predictions
+from medkit_ensemble.tables import Row, find_tables, require_same_files
 
 
 class JoinFindings:
     """Writer of one predictions.csv from those of models that each know one finding, or a few.
 
     Each finding keeps the probability, the label and the decision (``present_…``, at its own model's operating point)
-    that its table gives, to the character. Rows are joined by ``file`` in the first table's order. A row that is not
-    ``ok`` in one of the tables has neither probabilities nor decisions, and the status and reason that it has in the
-    first such table. ``synthetic`` and ``synthetic_model`` are 1 where they are in any.
+    that its table gives, to the character. Rows are joined by the ends of ``file`` that tell all of every table apart,
+    in the first table's order. A row that is not ``ok`` in one of the tables has neither probabilities nor decisions,
+    and the status and reason that it has in the first such table. ``synthetic`` and ``synthetic_model`` are 1 where
+    they are in any.
 
     Args:
         files: paths or glob patterns of the tables.
@@ -61,7 +54,7 @@ class JoinFindings:
     def run(self) -> Path:
         """Write the table and return its path."""
         paths = find_tables("join_findings", self.files)
-        tables = {path: table_of(path, read_rows(path)) for path in paths}
+        tables = by_ends([table_of(path, read_rows(path)) for path in paths])
         require_same_files(tables)
         first = tables[paths[0]]
         headers = {path: list(next(iter(table.values()))) for path, table in tables.items()}
@@ -69,7 +62,7 @@ class JoinFindings:
         known = {column for header in headers.values() for column in header}
         columns = [name for name in headers[paths[0]] if not name.startswith(GROUPS)]
         columns += [f"{group}{name}" for group in GROUPS for name in self.findings if f"{group}{name}" in known]
-        rows = [self._joined({path: tables[path][file] for path in paths}, source) for file in first]
+        rows = [self._joined({path: tables[path][key] for path in paths}, source) for key in first]
         write_predictions(self.output, columns, rows)
         return self.output
 
@@ -96,7 +89,7 @@ class JoinFindings:
         for name, path in source.items():
             row, groups = rows[path], [LABEL]
             if out["status"] == "ok":
-                probabilities(row, [name], path)
+                number(path, row, f"{PROBABILITY}{name}", required=True)
                 groups += [PROBABILITY, PRESENT]
             out |= {f"{group}{name}": row.get(f"{group}{name}", "") for group in groups}
         return out

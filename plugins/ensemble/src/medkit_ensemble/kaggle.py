@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from medkit.errors import DataError
+from medkit.predictions import PRESENT, PROBABILITY
 from medkit.tables import write_csv
-from medkit_ensemble.predictions import PRESENT, PROBABILITY
 from medkit_ensemble.tables import Row, Table, keyed
 
 ID, PREDICTED = "Id", "Predicted"

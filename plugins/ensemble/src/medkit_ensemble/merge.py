@@ -22,7 +22,8 @@ from medkit_ensemble.tables import find_tables
 class MergePredictions:
     """Writer of one table of predictions from those of several models.
 
-    Images are joined by ``file``, or by their id where a table is in Kaggle's format or is to be (see
+    Images are joined by the ends of ``file`` that tell all of every table apart, most often the names, since every run
+    may have its own copy of the data; or by their id where a table is in Kaggle's format or is to be (see
     `medkit_ensemble.kaggle.image_id`). Rows and columns are as in the first predictions.csv. A row that is not ``ok``
     in one of the tables has no probabilities, and the status and reason that it has in the first such table.
     ``synthetic`` and ``synthetic_model`` are 1 where they are in any.
@@ -38,8 +39,8 @@ class MergePredictions:
         label_mode: ``multiclass``: ``present`` is the most probable finding; ``multilabel``: each at or above its
             threshold, 0.5 unless fitted. ``union`` and ``vote`` decide by what the tables say is present.
         validation_files: the same models' tables of labelled images, in the order of ``files``.
-        thresholds: ``f1``: fit each finding's on these images, merged the same way. One that none of them has keeps
-            0.5, or with ``rank_mean`` is never present.
+        thresholds: ``f1``: fit each finding's on these images, merged the same way. One that none or all of them
+            have keeps 0.5; with ``rank_mean`` one that none has is never present.
         kaggle: write Kaggle's format.
         classes: what the numbers in Kaggle's format stand for, 0 first; by default the findings of a predictions.csv
             among ``files``, or the numbers.

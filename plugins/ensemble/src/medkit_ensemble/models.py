@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medkit.errors import ConfigError, DataError
+from medkit.predictions import GROUPS, LABEL, PRESENT, PROBABILITY, findings_of, number, path_ends
+from medkit.tables import read_rows
 from medkit_ensemble.kaggle import highest_class, image_id, is_kaggle, table_of_kaggle
-from medkit_ensemble.predictions import (
-    GROUPS,
-    LABEL,
-    PRESENT,
-    PROBABILITY,
-    about_image,
-    findings_of,
-    probabilities,
-    table_of,
-)
-from medkit_ensemble.tables import Row, Table, keyed, read_rows, require_same_files
+from medkit_ensemble.predictions import about_image, by_ends, table_of
+from medkit_ensemble.tables import Row, Table, keyed, require_same_files
 
 
 class Models:
@@ -29,6 +23,7 @@ class Models:
     Args:
         tables: path → image → row, M of them.
         labels_alone: those of the paths whose probabilities are but decisions.
+        by_id: images are ids, not the ends of their paths.
 
     Attributes:
         paths: of the tables.
@@ -41,8 +36,9 @@ class Models:
         DataError: tables differ in their images, findings or labels.
     """
 
-    def __init__(self, tables: Mapping[Path, Table], labels_alone: Sequence[Path] = ()) -> None:
+    def __init__(self, tables: Mapping[Path, Table], labels_alone: Sequence[Path] = (), by_id: bool = False) -> None:
         require_same_files(tables)
+        self._by_id = by_id
         self.paths, self.labels_alone = list(tables), labels_alone
         (first, table), *_ = tables.items()
         header = list(next(iter(table.values())))
@@ -65,9 +61,26 @@ class Models:
                 raise DataError(f"{key} has other labels in {path} than in {one}")
         return about_image([first, *(row for _, row in others)]) | labels
 
+    def shared(self, other: Models) -> list[str]:
+        """Return the images that are in ``other`` too, which is of as many models.
+
+        They are told by the ends of their paths, long enough to tell all that a model has in both: ``test/1.png`` and
+        ``validation/1.png`` of one folder are two images.
+        """
+        mine, others = self._files(), other._files()
+        both = [list(dict.fromkeys(one + two)) for one, two in zip(mine, others)]
+        ends = path_ends([*mine, *others, *both])
+        known = set().union(*ends[: len(mine)])
+        return [name for name in dict.fromkeys(chain(*ends[len(mine) : 2 * len(mine)])) if name in known]
+
+    def _files(self) -> list[list[str]]:
+        tables = self._tables.values()
+        return [list(table) if self._by_id else [row["file"] for row in table.values()] for table in tables]
+
     def probabilities(self) -> np.ndarray:
         """Return (M,n,K) float64 in 0…1; raise `DataError` where one is none."""
-        return self._array(lambda path, row: probabilities(row, self.findings, path))
+        columns = [f"{PROBABILITY}{name}" for name in self.findings]
+        return self._array(lambda path, row: [number(path, row, column, required=True) for column in columns])
 
     def present(self) -> np.ndarray:
         """Return (M,n,K) bool, each model's own decisions; raise `DataError` where one is missing."""
@@ -103,7 +116,7 @@ class Models:
 
 
 def read_models(paths: Sequence[Path], classes: Sequence[str] | None = None, by_id: bool = False) -> Models:
-    """Return the tables joined: by file, or by `image_id` where ``by_id`` or one is in Kaggle's format.
+    """Return the tables joined: by ends of paths, or by `image_id` where ``by_id`` or one is in Kaggle's format.
 
     Kaggle's classes are named by ``classes``, else by the first predictions.csv, else by their numbers. Its tables come
     last, so that rows and columns are those of the first predictions.csv.
@@ -114,13 +127,16 @@ def read_models(paths: Sequence[Path], classes: Sequence[str] | None = None, by_
     """
     rows = {path: read_rows(path) for path in paths}
     kaggle = [path for path in paths if is_kaggle(rows[path])]
-    tables = {path: table_of(path, rows[path]) for path in paths if path not in kaggle}
+    read = [table_of(path, rows[path]) for path in paths if path not in kaggle]
     if kaggle or by_id:
-        tables = {path: keyed(path, t.values(), lambda row: image_id(row["file"])) for path, t in tables.items()}
+        tables = {table.path: keyed(table.path, table.rows, lambda row: image_id(row["file"])) for table in read}
+    else:
+        tables = by_ends(read)
     if classes is not None and not kaggle:
         raise ConfigError(f"classes name Kaggle's numbers, and {paths[0]} has names: leave classes out")
     if kaggle and classes is None:
         highest = max(highest_class(path, rows[path]) for path in kaggle)
         named = next((findings_of(rows[path][0]) for path in tables), None)
         classes = named or [str(number) for number in range(highest + 1)]
-    return Models(tables | {path: table_of_kaggle(path, rows[path], classes or ()) for path in kaggle}, kaggle)
+    tables |= {path: table_of_kaggle(path, rows[path], classes or ()) for path in kaggle}
+    return Models(tables, kaggle, by_id=bool(kaggle) or by_id)

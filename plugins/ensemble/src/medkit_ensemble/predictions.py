@@ -8,33 +8,28 @@ from typing import Any
 
 from medkit.contracts import PREDICTIONS_FORMAT
 from medkit.errors import DataError
+from medkit.predictions import GROUPS, Predictions, findings_of, path_ends, predictions_of
 from medkit.tables import write_csv
-from medkit_ensemble.tables import Row, Table, keyed
+from medkit_ensemble.tables import Row, Table
 
-PROBABILITY, PRESENT, LABEL = GROUPS = ("probability_", "present_", "label_")
 FORMAT = "format"
 
 
-def table_of(path: Path, rows: Sequence[Row]) -> Table:
-    """Return the rows of a predictions.csv by file, in their order.
+def table_of(path: Path, rows: Sequence[Row]) -> Predictions:
+    """Return the rows of a predictions.csv.
 
     Raises:
         DataError: they are of something else or of another version, or hold a file twice.
     """
     if not {"file", "status", "reason"} <= rows[0].keys() or not findings_of(rows[0]):
         raise DataError(f"{path} is no predictions.csv: file, status, reason and probability_… were asked for")
-    for row in rows:
-        if row.get(FORMAT, PREDICTIONS_FORMAT) != PREDICTIONS_FORMAT:
-            raise DataError(
-                f'{path} has the format "{row[FORMAT]}", this medkit reads "{PREDICTIONS_FORMAT}": use the medkit that '
-                "wrote it, or update this one"
-            )
-    return keyed(path, rows, lambda row: row["file"])
+    return predictions_of(path, rows)
 
 
-def findings_of(columns: Iterable[str]) -> list[str]:
-    """Return the findings that a table has probabilities for."""
-    return [name.removeprefix(PROBABILITY) for name in columns if name.startswith(PROBABILITY)]
+def by_ends(tables: Sequence[Predictions]) -> dict[Path, Table]:
+    """Return the rows of each table by the end of their files' paths (see `medkit.predictions.path_ends`)."""
+    ends = path_ends([table.files for table in tables])
+    return {table.path: dict(zip(names, map(dict, table.rows))) for table, names in zip(tables, ends)}
 
 
 def about_image(rows: Sequence[Row]) -> dict[str, Any]:
@@ -48,19 +43,6 @@ def about_image(rows: Sequence[Row]) -> dict[str, Any]:
     out |= {key: int(any(row.get(key) == "1" for row in rows)) for key in marks}
     failed = next((row for row in rows if row["status"] != "ok"), rows[0])
     return out | {key: failed[key] for key in ("status", "reason")}
-
-
-def probabilities(row: Row, findings: Sequence[str], path: Path) -> list[float]:
-    """Return a row's probabilities; raise `DataError` where one is none."""
-    try:
-        values = [float(row[f"{PROBABILITY}{name}"]) for name in findings]
-    except ValueError:
-        values = [-1.0]
-    if not all(0 <= value <= 1 for value in values):
-        raise DataError(
-            f"{path} gives {row['file']} something that is no probability: run the stage that made it again"
-        )
-    return values
 
 
 def write_predictions(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

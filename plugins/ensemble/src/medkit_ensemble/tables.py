@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from medkit.errors import ConfigError, DataError
-from medkit.tables import read_csv
 
 Row = dict[str, str]
 Table = dict[str, Row]
-"""File, or id of an image → row."""
+"""End of a file's path, or id of an image → row."""
 
 
 def find_tables(handler: str, files: str | Sequence[str]) -> list[Path]:
@@ -33,24 +31,6 @@ def find_tables(handler: str, files: str | Sequence[str]) -> list[Path]:
     if not found:
         raise ConfigError(f"{handler}: files is empty: name the tables")
     return list(found.values())
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Return a CSV file's rows.
-
-    Raises:
-        DataError: it cannot be read, has no rows, or ends in the middle of a line.
-    """
-    try:
-        whole = path.read_bytes().endswith((b"\n", b"\r"))
-        rows = read_csv(path)
-    except (OSError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read ({error}): give a CSV file") from error
-    if not rows:
-        raise DataError(f"{path} has no rows: run the stage that makes it again")
-    if not whole:
-        raise DataError(f"{path} is cut off in its last line: make it again, or end that line where it is complete")
-    return rows
 
 
 def keyed(path: Path, rows: Iterable[Row], key: Callable[[Row], str]) -> Table:

@@ -13,6 +13,7 @@ import yaml
 from medkit.configuration import is_inside
 from medkit.errors import TrustError
 from medkit.files import whole
+from medkit.lock import LOCK
 from medkit_publish.baked import baked, resized
 from medkit_publish.finished import FinishedModel
 
@@ -46,6 +47,8 @@ def _content(model: FinishedModel) -> Iterator[tuple[str, bytes]]:
         if not is_inside(path, bundle.root):
             raise TrustError(f"{path} is a link that leads out of the bundle: put the file there instead")
         name = path.relative_to(bundle.root).as_posix()
+        if name == LOCK:  # of other files than those in here
+            continue
         if path.is_file() and (path.suffix != ".yaml" or path.name == "medkit.yaml"):
             yield name, path.read_bytes()
         elif path.is_file():

@@ -24,6 +24,7 @@ def publish(bundle: Path, run: Path | None, runs_dir: Path, output: Path | None,
     from medkit.bundle import Bundle  # these import torch and MONAI: not for --help
     from medkit.check import check_bundle
     from medkit.errors import ConfigError
+    from medkit.lock import LOCK
     from medkit.request import Request
     from medkit_publish.archive import write_zip
     from medkit_publish.finished import FinishedModel
@@ -35,7 +36,8 @@ def publish(bundle: Path, run: Path | None, runs_dir: Path, output: Path | None,
         raise ConfigError(f"{bundle} is not in order: {errors[0]}. medkit check {bundle} lists all")
     if into_bundle:
         model.copy_into_bundle()
-        click.echo(f"{model.bundle.root}: {', '.join(model.files)} of {model.run}")
+        again = f"; its lock knows none of them: run medkit lock {bundle}" if (bundle / LOCK).exists() else ""
+        click.echo(f"{model.bundle.root}: {', '.join(model.files)} of {model.run}{again}")
     else:
         click.echo(str(write_zip(model, output)))
     if model.synthetic:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from medkit import predictions as core
 from medkit.errors import DataError
-from medkit.tables import read_csv
 
 
 @dataclass(frozen=True)
@@ -39,34 +38,23 @@ def read_predictions(path: str | Path, findings: Sequence[str]) -> Predictions:
         DataError: it is missing or no such table, has other findings, a file twice, something that is no probability,
             or no row that was assessed.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path} is not there: run the stage that makes it")
-    rows = read_csv(path)
-    if not rows:
-        raise DataError(f"{path} has no row: there is no image to label")
-    known = [name.removeprefix("probability_") for name in rows[0] if name.startswith("probability_")]
-    if not {"file", "status"} <= rows[0].keys() or set(known) != set(findings):
+    table = core.read_predictions(path)
+    known = table.findings()
+    if set(known) != set(findings):
         found = ", ".join(known) or "none"
         raise DataError(f"{path} has probabilities of {found}; {', '.join(findings)} were asked for")
-    twice = [name for name, count in Counter(row["file"] for row in rows).items() if count > 1]
-    if twice:
-        raise DataError(f"{path} holds {twice[0]} twice: keep one of them")
-    assessed = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["file"])
+    files = table.files
+    assessed = sorted(np.flatnonzero(table.assessed), key=files.__getitem__)
     if not assessed:
-        raise DataError(f"none of the {len(rows)} images of {path} was assessed: see its reasons")
+        raise DataError(f"none of the {len(files)} images of {path} was assessed: see its reasons")
 
-    def numbers(group: str) -> np.ndarray:
-        cells = [[row.get(f"{group}_{name}", "") for name in findings] for row in assessed]
-        try:
-            values = np.array([[float(cell or "nan") for cell in row] for row in cells])
-        except ValueError as error:
-            raise DataError(f"{path}, column {group}_…: {error}: run the stage that made it again") from error
+    def numbers(group: str, required: bool = False) -> np.ndarray:
+        known = [k for k, name in enumerate(findings) if name in table.findings(group)]
+        values = np.full((len(assessed), len(findings)), np.nan)
+        values[:, known] = table.numbers(group, [findings[k] for k in known], required)[assessed]
         return values
 
-    probabilities = numbers("probability")
-    wrong = np.flatnonzero(~((probabilities >= 0) & (probabilities <= 1)).all(axis=1))
-    if wrong.size:
-        file = assessed[wrong[0]]["file"]
-        raise DataError(f"{path} gives {file} something that is no probability: run the stage that made it again")
-    return Predictions(path, [row["file"] for row in assessed], probabilities, numbers("present"), numbers("label"))
+    probabilities = numbers(core.PROBABILITY, required=True)
+    return Predictions(
+        table.path, [files[n] for n in assessed], probabilities, numbers(core.PRESENT), numbers(core.LABEL)
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +11,10 @@ import numpy as np
 from medkit.errors import ConfigError, DataError, did_you_mean
 from medkit.files import write_json
 from medkit.metrics import classification_scores
-from medkit.tables import read_csv, write_csv
+from medkit.predictions import LABEL, PRESENT, PROBABILITY, Row, read_predictions
+from medkit.tables import write_csv
 from medkit_threshold_search.search import FIXED, RULES, operating_point
 
-PROBABILITY, PRESENT, LABEL = "probability_", "present_", "label_"
 _COLUMNS = ("rule", "finding", "threshold", "validation_positives", "positives", "tp", "fp", "fn", "tn")
 
 
@@ -31,7 +30,7 @@ class Predicted(NamedTuple):
     """
 
     findings: list[str]
-    rows: list[dict[str, str]]
+    rows: Sequence[Row]
     assessed: list[int]
     probabilities: np.ndarray
     labels: np.ndarray
@@ -59,7 +58,7 @@ class ThresholdRules:
 
     Raises:
         ConfigError: a rule is unknown.
-        DataError: a table is missing, lacks a finding, or has no assessed image or no probability where one is due.
+        DataError: a table cannot be read, lacks a finding, has no assessed image, or a wrong probability or label.
 
     Example:
         ```yaml
@@ -132,28 +131,13 @@ class ThresholdRules:
 
 
 def _read(path: Path, findings: Sequence[str] | None) -> Predicted:
-    try:
-        rows = read_csv(path)
-    except csv.Error as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}") from error
-    if not rows:
-        raise DataError(f"{path} is not there, or has no rows: run the stage that makes it")
-    if findings is None:
-        findings = [name.removeprefix(PROBABILITY) for name in rows[0] if name.startswith(PROBABILITY)]
-    for column in ("file", "status", *(f"{group}{name}" for group in (PROBABILITY, LABEL) for name in findings)):
-        if column not in rows[0]:
-            raise DataError(f'{path} has no column "{column}": predictions of labelled images are needed')
-    assessed = [n for n, row in enumerate(rows) if row["status"] == "ok"]
-    if not assessed:
-        raise DataError(f"{path}: none of its {len(rows)} images was assessed")
-    try:
-        probabilities, labels = (
-            np.array([[float(rows[n][f"{group}{name}"] or blank) for name in findings] for n in assessed])
-            for group, blank in ((PROBABILITY, ""), (LABEL, "nan"))
-        )
-    except ValueError as error:
-        raise DataError(f"{path} has a probability or a label that is no number ({error}): make it again") from error
-    return Predicted(list(findings), rows, assessed, probabilities, labels)
+    table = read_predictions(path)
+    findings = table.findings() if findings is None else list(findings)
+    probabilities, labels = table.numbers(PROBABILITY, findings, required=True), table.numbers(LABEL, findings)
+    assessed = np.flatnonzero(table.assessed)
+    if not assessed.size:
+        raise DataError(f"{path}: none of its {len(table.rows)} images was assessed: see its reasons")
+    return Predicted(findings, table.rows, assessed.tolist(), probabilities[assessed], labels[assessed])
 
 
 def _decided(test: Predicted, findings: Sequence[str], present: np.ndarray) -> Iterator[Mapping[str, Any]]:
@@ -161,4 +145,4 @@ def _decided(test: Predicted, findings: Sequence[str], present: np.ndarray) -> I
     decisions = dict(zip(test.assessed, present))
     for n, row in enumerate(test.rows):
         said = {f"{PRESENT}{name}": int(value) for name, value in zip(findings, decisions.get(n, ()))}
-        yield row | said
+        yield {**row, **said}
