@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,12 +69,18 @@ def load_config(
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """Return one file's content, read by MONAI's loader, which is YAML's safe one."""
+    """Return one file's content, for the caller to change."""
     with _mendable(f"{shown(file)} cannot be read"):
-        content = ConfigParser.load_config_file(file)
+        content = deepcopy(_parsed(file, file.read_bytes()))
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ConfigError(f"{shown(file)} is not a mapping of names to values")
     return content
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(file: Path, _content: bytes) -> Any:
+    """Return what MONAI's loader, which is YAML's safe one, reads: the stages of a bundle share most of their files."""
+    return ConfigParser.load_config_file(file)
 
 
 @dataclass(frozen=True)

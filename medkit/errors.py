@@ -53,7 +53,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def shown(value: object, longest: int = 80) -> str:
     """Return one line that no terminal obeys: what cannot be printed is escaped, what is long is cut."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -81,7 +81,12 @@ def _judged(bundle: Bundle, stage: Stage, key: str, path: str, there: Collection
 def _is_of(path: str, made: Collection[str]) -> bool:
     """Whether a path is one of those that are made, a pattern of them, or a folder around them."""
     inside = path.rstrip("/") + "/"
-    return any(is_one(one, path) or is_one(path, one) or one.startswith(inside) for one in made)
+    patterns = made if "*" in path else [one for one in made if "*" in one]
+    return (
+        path in made
+        or any(one.startswith(inside) for one in made)
+        or any(is_one(one, path) or is_one(path, one) for one in patterns)
+    )
 
 
 def _texts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

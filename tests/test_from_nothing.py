@@ -13,7 +13,7 @@ import pytest
 from flit_core.wheel import make_wheel_in
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "authors" / "first_plugin.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/authors/first_plugin.md").read_text(encoding="utf-8")
 BUNDLE = ROOT / "bundles" / "chest_gradcam"
 pytestmark = pytest.mark.slow
 

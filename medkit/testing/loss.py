@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from medkit.testing.devices import devices, says_nothing
 from medkit.testing.part import Conformance, expecting, require
 
 Pair = tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]
@@ -100,14 +101,18 @@ class LossConformance(Conformance):
         )
 
     def test_it_follows_its_logits_to_another_device(self) -> None:
-        if torch.cuda.is_available():
-            logits, target = (tuple(t.cuda() for t in parts) for parts in self._example(unknown=True))
-            loss = self._call(logits, target, self._on("cuda"))
-            require(loss.device.type == "cuda", f"a loss on cuda was asked for, {loss.device} was found")
-
-    def _on(self, device: str) -> Callable[..., Any]:
-        loss: Any = self.build()
-        return loss.to(device) if isinstance(loss, torch.nn.Module) else loss
+        do = "create tensors on the device of the logits (device=logits.device), or register them as buffers"
+        for device in devices():
+            loss = self.build()
+            loss = loss.to(device) if isinstance(loss, torch.nn.Module) else loss
+            logits, target = (tuple(t.to(device) for t in parts) for parts in self._example(unknown=True))
+            try:
+                found = self._call(logits, target, loss).device.type
+            except AssertionError as error:
+                if says_nothing(error, device):
+                    continue
+                raise AssertionError(f"{error} ({do})") from error
+            require(found == device.type, f"a loss on {device} was asked for, {found} was found: {do}")
 
     def _example(self, unknown: bool = False) -> Pair:
         """Return logits and target of the first form that the loss takes."""

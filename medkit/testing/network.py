@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from torch import nn
 
 from medkit.errors import MedkitError
+from medkit.testing.devices import devices, says_nothing
 from medkit.testing.part import Conformance, NeedsOptions, expecting, require
 
 _STEPS = 20
-_MIXED_DEVICES = ("expected device", "same device")
 _BUILT: dict[type, nn.Module] = {}
 
 
@@ -173,6 +174,11 @@ class NetworkConformance(Conformance):
             "depend on as parameter or persistent buffer",
         )
 
+    def test_it_goes_to_other_processes(self) -> None:
+        network = self.make_network().to("meta")  # weights are plain tensors and may be large
+        with expecting("a network that can be pickled", "keep no lambda and no open file in it: each GPU needs a copy"):
+            pickle.loads(pickle.dumps(network))
+
     def test_it_follows_its_images_to_another_device(self) -> None:
         do = "create tensors on the device of the images (device=images.device), or register them as buffers"
         for device in devices():
@@ -180,8 +186,8 @@ class NetworkConformance(Conformance):
             try:
                 found = {logits.device.type for logits in self._logits(network, images)}
             except AssertionError as error:
-                if device.type == "meta" and not any(words in str(error) for words in _MIXED_DEVICES):
-                    continue  # it looks at values, which meta tensors do not have: nothing can be said
+                if says_nothing(error, device):
+                    continue
                 raise AssertionError(f"{error} ({do})") from error
             require(found == {device.type}, f"logits on {device} were asked for, {', '.join(found)} was found: {do}")
 
@@ -217,11 +223,6 @@ class NetworkConformance(Conformance):
                 parts[1].ndim == 4 and tuple(parts[1].shape[:2]) == (count, 1),
                 f"mask logits ({count}, 1, h, w) were asked for, {tuple(parts[1].shape)} was found",
             )
-
-
-def devices() -> list[torch.device]:
-    """Return what to check on beside the CPU: ``meta``, which stands for any other, and CUDA where there is one."""
-    return [torch.device("meta"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
 
 
 def _same(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from collections.abc import Mapping
 from typing import Any
 from unittest import SkipTest
@@ -67,6 +68,12 @@ class PostprocessorConformance(Conformance):
     def test_the_same_sample_gives_the_same_twice(self) -> None:
         part, sample = self.build(), self.make_sample(0)
         require(same(self._call(part, sample), self._call(part, sample)), "the same sample gave other values")
+
+    def test_a_pickled_copy_gives_the_same(self) -> None:
+        part, sample = self.build(), self.make_sample(0)
+        with expecting("a part that can be pickled", "keep no lambda and no open file in it: workers need a copy"):
+            copied = pickle.loads(pickle.dumps(part))
+        require(same(self._call(part, sample), self._call(copied, sample)), "a pickled copy gives other values")
 
     def test_a_sample_that_could_not_be_read_passes_through(self) -> None:
         unread = self.make_sample(0) | {c.STATUS: "error", c.REASON: "no image"}

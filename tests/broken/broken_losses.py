@@ -69,3 +69,8 @@ class MixesPrecisions(Good):
         ones, zeros = torch.where(known, target, 0), torch.where(known, 1 - target, 0)
         right = torch.einsum("bk,bk->", ones, logsigmoid(logits)) + torch.einsum("bk,bk->", zeros, logsigmoid(-logits))
         return -right / known.sum().clamp(min=1)
+
+
+class ConstantsOnTheCpu(Good):
+    def forward(self, logits, target):
+        return super().forward(logits * torch.ones(logits.shape[-1]), target)

@@ -128,3 +128,9 @@ class CountsItsCalls(Good):
 class ConstantsOnTheCpu(Good):
     def forward(self, images):
         return super().forward(images) + torch.full((self.head.out_features,), 0.1)
+
+
+class HoldsALambda(Good):
+    def __init__(self, in_channels, out_channels, spatial_dims=2):
+        super().__init__(in_channels, out_channels, spatial_dims)
+        self.scale = lambda x: 2 * x

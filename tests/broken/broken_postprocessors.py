@@ -112,3 +112,18 @@ class TakesAnyState(Good):
 
 class StoresNothing(Good):
     state_dict = property()
+
+
+class HoldsALambda(Good):
+    def __init__(self, findings):
+        super().__init__(findings)
+        self.squash = lambda x: x.sigmoid()
+
+
+class StartsAnewInACopy(Good):
+    def __init__(self, findings):
+        super().__init__(findings)
+        self.mean += 0.5
+
+    def __reduce__(self):
+        return Good, (self.findings,)
