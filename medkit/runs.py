@@ -332,6 +332,9 @@ def construction_error(error: BaseException) -> ConfigError | None:
     built = None
     while link is not None and not isinstance(cause, MedkitError):
         match = re.match(r"Failed to instantiate component '([^']*)' with keywords: (.*)", str(link))
+        if lost := re.search(r"referring item .@([^`']*). is not defined", str(link)):
+            name = lost[1].replace("::", "#")
+            return ConfigError(f'"@{name}" leads nowhere: there is no key {name}. medkit check names the place')
         built = match or built
         link = link.__cause__
     if built is None:
@@ -341,35 +344,31 @@ def construction_error(error: BaseException) -> ConfigError | None:
 
 
 def _overrides(request: Request, stage: Stage, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the user and the stage's repetition override."""
-    given = _reaching(request, stage)
+    """Return what the user and the stage's repetition override.
+
+    What a loop is called belongs to the loop alone; several values for it are none for a stage without that loop.
+    """
+    looped = {name for other in request.bundle.stages for name in other.loops}
+    given = {
+        key: value
+        for key, value in request.settled.items()
+        if key not in stage.loops and not (key in looped and isinstance(value, list | tuple))
+    }
     chosen = {**override.applicable(given, config), **loops.settings(stage, config)}
     monai_options.require_none(chosen, f"stage {stage.name}")
     return chosen
 
 
-def _reaching(request: Request, stage: Stage) -> dict[str, Any]:
-    """Return what the user overrides in a stage: neither what it loops over nor several values for another's loop."""
-    looped = {name for other in request.bundle.stages for name in other.loops}
-    return {
-        key: value
-        for key, value in request.settled.items()
-        if key not in stage.loops and not (key in looped and isinstance(value, list | tuple))
-    }
-
-
 def _common(request: Request, looped: set[str], load: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what makes two runs the same: the stages' configurations without what loops choose, and other overrides.
 
-    So repetitions that are asked for one after the other go to one folder; each has a receipt of its own. A value for a
-    loop is an override to a stage without that loop that has the key: another seed of that stage is another run.
+    So repetitions that are asked for one after the other go to one folder; each has a receipt of its own.
     """
     given = {key: value for key, value in request.settled.items() if key not in looped and key not in _PLACES}
     common, placed = [], set[str]()
-    for stage in {(stage.config, frozenset(stage.loops)): stage for stage in request.bundle.written}.values():
-        if paths := [request.bundle.root / "configs" / name for name in stage.config if "{" not in name]:
-            reaching = {key: value for key, value in _reaching(request, stage).items() if key not in _PLACES}
-            own = override.applicable(reaching, load(paths))
+    for files in dict.fromkeys(stage.config for stage in request.bundle.written):
+        if paths := [request.bundle.root / "configs" / name for name in files if "{" not in name]:
+            own = override.applicable(given, load(paths))
             placed |= own.keys()
             common.append(_identity(load(paths, own)))
     return [*common, {key: value for key, value in given.items() if key not in placed}]

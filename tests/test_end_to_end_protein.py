@@ -37,7 +37,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("protein") / "run"
-    chosen = ("--seed", "0", "--backbone", "['densenet_like', 'resnet18']")
+    chosen = ("--repeat", "0", "--backbone", "['densenet_like', 'resnet18']")
     medkit("run", BUNDLE, "-o", folder, *SMALL, *chosen)
     return folder
 

@@ -352,3 +352,10 @@ def test_a_wrong_bundle_is_one_line(bundle, change, message):
     with pytest.raises(ConfigError, match=message) as caught:
         Bundle.read(target)
     assert "\n" not in str(caught.value)
+
+
+def test_a_reference_that_leads_nowhere_is_one_line(bundle, tmp_path):
+    file = bundle / "configs" / "first.yaml"
+    file.write_text(file.read_text().replace("value: '@value'", "value: '@valeu'"))
+    with pytest.raises(ConfigError, match='"@valeu" leads nowhere: there is no key valeu'):
+        execute(bundle, tmp_path / "runs", stages=("first",))
