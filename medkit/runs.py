@@ -258,7 +258,7 @@ class Run:
         try:
             workflow.initialize()
             workflow.run()
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             mendable = construction_error(error)
             if mendable is None:
                 raise
