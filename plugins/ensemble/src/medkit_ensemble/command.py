@@ -16,7 +16,9 @@ def _names(context: click.Context, option: click.Parameter, text: str | None) ->
 @click.command()
 @click.argument("tables", nargs=-1, required=True, metavar="TABLE TABLE...")
 @click.option("-o", "--output", required=True, metavar="FILE", help="The table to write.")
-@click.option("--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True)
+@click.option(
+    "--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True, help="How to merge, see above."
+)
 @click.option(
     "--validation",
     "validation_files",
@@ -25,7 +27,13 @@ def _names(context: click.Context, option: click.Parameter, text: str | None) ->
     help="The same model's table of labelled images; once for every TABLE, in the same order.",
 )
 @click.option("--thresholds", type=click.Choice(THRESHOLDS), help="Fit them on --validation.  [default: 0.5]")
-@click.option("--label-mode", type=click.Choice(LABEL_MODES), default=LABEL_MODES[0], show_default=True)
+@click.option(
+    "--label-mode",
+    type=click.Choice(LABEL_MODES),
+    default=LABEL_MODES[0],
+    show_default=True,
+    help="multiclass: the most probable class alone is present.",
+)
 @click.option("--kaggle", is_flag=True, help="Write Kaggle's format: Id,Predicted.")
 @click.option("--classes", callback=_names, metavar="A,B,...", help="What the numbers in Kaggle's format stand for.")
 def merge(tables: tuple[str, ...], output: str, **options: Any) -> None:
